@@ -1,0 +1,1 @@
+"""The calibration session: babbling, capture, training, inversion, report."""

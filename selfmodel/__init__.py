@@ -1,0 +1,1 @@
+"""ARKit rig, the network motors -> landmarks, its gradient inverse, the distilled inverse."""

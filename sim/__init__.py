@@ -1,0 +1,1 @@
+"""The simulated face: MuJoCo body, virtual servos and boards, faults, truth, rendering."""

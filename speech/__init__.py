@@ -1,0 +1,1 @@
+"""Sound -> ARKit blendshapes, head and phones, streaming; emotion, life, takes."""
