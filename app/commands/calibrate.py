@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "calibrate"
+EXAMPLE = "animaface calibrate"
+
+
+def run() -> None:
+    """stub"""

@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "demo"
+EXAMPLE = "animaface demo"
+
+
+def run() -> None:
+    """stub"""

@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "perform"
+EXAMPLE = "animaface perform"
+
+
+def run() -> None:
+    """stub"""

@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "play"
+EXAMPLE = "animaface play"
+
+
+def run() -> None:
+    """stub"""

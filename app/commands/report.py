@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "report"
+EXAMPLE = "animaface report"
+
+
+def run() -> None:
+    """stub"""

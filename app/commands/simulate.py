@@ -1,0 +1,8 @@
+"""stub"""
+
+NAME = "simulate"
+EXAMPLE = "animaface simulate"
+
+
+def run() -> None:
+    """stub"""

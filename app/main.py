@@ -1,0 +1,53 @@
+"""The `animaface` command. Each command lives in app/commands/; what goes wrong is shown here."""
+
+import os
+import sys
+
+# One thread for array libraries: the control process and the network share two cores with the face.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import typer
+
+from animaface import __version__
+from animaface.app.commands import calibrate, demo, doctor, perform, play, report, simulate
+from animaface.app.console import complain
+from animaface.robot.face.errors import AnimafaceError
+
+app = typer.Typer(
+    name="animaface",
+    help="Sound comes in, an animatronic face speaks, with feeling, on real motors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (doctor, demo, play, perform, simulate, calibrate, report):
+    app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Sound comes in, an animatronic face speaks, with feeling, on real motors."""
+
+
+def main() -> None:
+    """Entry point: exit status 0 fine, 1 an error a person can mend or a stop, 2 wrong usage."""
+    try:
+        app()
+    except AnimafaceError as error:
+        complain(error, as_json="--json" in sys.argv)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
