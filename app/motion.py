@@ -1,0 +1,97 @@
+"""From a take to a motor trajectory: which inverse a face uses, and each actuator's lag taken off."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration import folder
+from animaface.robot.config import FaceConfig
+from animaface.robot.face.arkit import FRAME_RATE_HZ
+from animaface.robot.face.errors import CalibrationError
+from animaface.robot.face.take import Take
+from animaface.robot.handmap import HandMap
+
+Array = NDArray[np.float64]
+
+
+class Solver(Protocol):
+    """Blendshapes and head -> motor commands."""
+
+    def solve(self, values: Array) -> Array:
+        """values[T, 55] at 60 frames a second -> u[T, N]."""
+        ...
+
+
+class _HandMapSolver:
+    def __init__(self, config: FaceConfig) -> None:
+        self._map = HandMap(config)
+
+    def solve(self, values: Array) -> Array:
+        """Frame by frame."""
+        return np.asarray(self._map(values), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How this face is moved: the inverse, lag of each actuator (s, order of u[N]), and what to tell."""
+
+    solver: Solver
+    lag_s: Array
+    calibrated: bool
+    source: str
+
+    def trajectory(self, take: Take, lead_s: float) -> tuple[Array, Array]:
+        """Due times in sound time [T], from -lead_s, and u[T, N]: each actuator ahead by its own lag."""
+        even = take.resampled()
+        before = np.repeat(even.values[:1], round(lead_s * FRAME_RATE_HZ), axis=0)
+        # from rest into the first frame, so that nothing jumps at the start
+        ramp = np.linspace(0.0, 1.0, len(before))[:, None] if len(before) else before
+        u = self.solver.solve(np.concatenate([before * ramp, even.values]))
+        time_s = (np.arange(len(u)) - len(before)) / FRAME_RATE_HZ
+        ahead = [np.interp(time_s + lag, time_s, column) for lag, column in zip(self.lag_s, u.T, strict=True)]
+        return time_s, np.stack(ahead, axis=1)
+
+
+def simulated_user_folder(face_id: str) -> Path:
+    """Where `animaface calibrate FACE --sim` writes: never mixed up with the real face's calibration."""
+    return folder.user_folder(f"{face_id}.sim")
+
+
+def motion_of(
+    config: FaceConfig, *, sim: bool, calibration: Path | None = None, use_calibration: bool = True
+) -> Motion:
+    """The best motion this face has: the given folder, the person's, the shipped one (sim only), the hand map.
+
+    A folder that was asked for by name must be good (CalibrationError); one found by itself may be
+    out of date, and then the face speaks through its hand map and says so.
+    """
+    if calibration is not None:
+        return _calibrated(config, calibration)
+    reason = "not calibrated"
+    found = (
+        [simulated_user_folder(config.id), folder.shipped_folder(config.id)]
+        if sim
+        else [folder.user_folder(config.id)]
+    )
+    for path in found if use_calibration else []:
+        if not path.is_dir():
+            continue
+        try:
+            return _calibrated(config, path)
+        except CalibrationError as e:
+            reason = e.message
+    lag_s = np.array([a.lag_ms for a in config.actuators.values()]) * 1e-3
+    return Motion(_HandMapSolver(config), lag_s, False, f"hand map ({reason})")
+
+
+def _calibrated(config: FaceConfig, path: Path) -> Motion:
+    from animaface.selfmodel.runtime import FaceInverse
+
+    meta = folder.load(path, config)
+    lags_ms = meta.get("lags_ms", {})
+    lag_s = np.array([lags_ms.get(name, a.lag_ms) for name, a in config.actuators.items()]) * 1e-3
+    inverse = FaceInverse.load(path / "inverse.onnx")
+    return Motion(inverse, lag_s, True, f"calibration of {meta.get('date', 'unknown date')}")

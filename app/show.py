@@ -1,0 +1,104 @@
+"""One run of a face from source to numbers: what `play` and `demo` share."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from animaface.app import lips
+from animaface.app.console import err, progress_bar
+from animaface.app.motion import Motion
+from animaface.app.playback import LEAD_S, Played, play
+from animaface.app.sound_out import Sink
+from animaface.app.source import Source
+from animaface.app.stage import stage
+from animaface.robot.config import FaceConfig
+from animaface.robot.face.landmarks import lip_gap_m
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finished run: what the loop counted, and what the lips did (None without truth or phones)."""
+
+    played: Played
+    lips: lips.LipNumbers | None
+
+
+def show(
+    face: str,
+    config: FaceConfig,
+    source: Source,
+    motion: Motion,
+    sink: Sink,
+    *,
+    sim: bool,
+    ports: dict[str, str],
+    record: Path | None = None,
+    truth: Path | None = None,
+    seed: int = 0,
+) -> Shown:
+    """Play `source` on the face; with `record` draw the video afterwards from the truth log."""
+    with tempfile.TemporaryDirectory(prefix="animaface-") as scratch:
+        log = truth or (Path(scratch) / "truth.bin" if sim else None)
+        with stage(face, config, sim=sim, ports=ports, truth=log, seed=seed) as where, progress_bar() as bar:
+            task = bar.add_task(f"speaking {source.title}", total=1.0)
+            played = play(
+                source.take, motion, config, where, sink, samples=source.samples,
+                on_progress=lambda done_s, total_s: bar.update(task, completed=done_s / total_s),
+            )  # fmt: skip
+        numbers = _count(source, log, played.sound_start_s) if log is not None else None
+        if record is not None and log is not None:
+            _draw(config, source, log, played.sound_start_s, record)
+        return Shown(played, numbers)
+
+
+def _count(source: Source, log: Path, start_s: float) -> lips.LipNumbers | None:
+    if source.phones is None:
+        return None
+    from animaface.selfmodel.rig import default_rig
+    from animaface.sim.truth import read_truth
+
+    truth = read_truth(log)
+    time_s = truth.time_s - start_s
+    gap = np.array([float(lip_gap_m(frame)) for frame in truth.landmarks_m])
+    at_rest = (time_s > -0.6 * LEAD_S) & (time_s < -0.1 * LEAD_S)
+    sealed = float(np.median(gap[at_rest])) if at_rest.any() else float(gap.min())
+    asked = default_rig().gap_m(source.take.at(time_s))
+    asked -= float(default_rig().gap_m(np.zeros((1, source.take.values.shape[1])))[0])
+    return lips.count_lips(time_s, gap - sealed, asked, source.phones)
+
+
+def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record: Path) -> None:
+    from animaface.sim.render import render_video
+    from animaface.sim.truth import read_truth
+
+    truth = read_truth(log)
+    keep = (truth.time_s >= start_s - LEAD_S / 2) & (truth.time_s <= start_s + source.take.duration_s + 0.3)
+    time_s = truth.time_s[keep]
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar() as bar:
+        task = bar.add_task(f"drawing {record}", total=1.0)
+        render_video(
+            config, time_s, truth.snapshot[keep], record, wav=source.sound_path, wav_offset_s=start_s - float(time_s[0]),
+            progress=lambda done, total: bar.update(task, completed=done / total),
+        )  # fmt: skip
+
+
+def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) -> dict[str, Any]:
+    """Everything counted, flat, for --json and the table."""
+    out: dict[str, Any] = {
+        "face": config.id, "actuators": len(config.names), "source": source.title,
+        "seconds": round(source.take.duration_s, 3), "motion": motion.source, "calibrated": motion.calibrated,
+        "sound": shown.played.sink, **shown.played.stats,
+    }  # fmt: skip
+    if shown.lips is not None:
+        out["lips"] = shown.lips.as_dict()
+    return out
+
+
+def warn_uncalibrated(config: FaceConfig, motion: Motion) -> None:
+    """One line when the face speaks through its hand map."""
+    if not motion.calibrated:
+        err.print(f"note: {config.id} speaks through its {motion.source}; better: animaface calibrate {config.id}", markup=False, soft_wrap=True)
