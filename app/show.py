@@ -101,4 +101,8 @@ def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) ->
 def warn_uncalibrated(config: FaceConfig, motion: Motion) -> None:
     """One line when the face speaks through its hand map."""
     if not motion.calibrated:
-        err.print(f"note: {config.id} speaks through its {motion.source}; better: animaface calibrate {config.id}", markup=False, soft_wrap=True)
+        err.print(
+            f"note: {config.id} speaks through its {motion.source}; better: animaface calibrate {config.id}",
+            markup=False,
+            soft_wrap=True,
+        )

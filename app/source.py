@@ -27,14 +27,18 @@ class Source:
     phones: list[Phone] | None
 
 
-def load_source(what: str, *, emotion: str = "neutral", seed: int = 0, seconds: float | None = None) -> Source:
+def load_source(
+    what: str, *, emotion: str = "neutral", seed: int = 0, seconds: float | None = None
+) -> Source:
     """Load a take or turn a recording into one. `seconds`: only the beginning.
 
     A recording `x.wav` with `x.phones.json` beside it brings its phones along (bench/align_phones.py).
     """
     path = _ASSETS / "demo.flac" if what == DEMO else Path(what)
     if not path.is_file():
-        raise InputError(f"no file {what!r}; wanted a recording (wav, flac, ogg, mp3), a take (csv) or the word demo")
+        raise InputError(
+            f"no file {what!r}; wanted a recording (wav, flac, ogg, mp3), a take (csv) or the word demo"
+        )
     if path.suffix.lower() == ".csv":
         return Source(path.name, _cut(read_csv(path), seconds), None, None, None)
     from animaface.speech.perform import perform

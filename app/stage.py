@@ -14,7 +14,9 @@ def parse_ports(config: FaceConfig, options: Sequence[str]) -> dict[str, str]:
     for option in options:
         bus, equals, path = option.partition("=")
         if not equals or not path:
-            raise ConfigError(f"--port {option!r}: wanted BUS=PATH, such as {next(iter(config.buses))}=/dev/ttyUSB0")
+            raise ConfigError(
+                f"--port {option!r}: wanted BUS=PATH, such as {next(iter(config.buses))}=/dev/ttyUSB0"
+            )
         if bus not in config.buses:
             raise ConfigError(f"--port {option!r}: {unknown_name('bus', bus, config.buses)}")
         ports[bus] = path
@@ -31,13 +33,17 @@ def stage(
     """
     if not sim:
         if truth is not None:
-            raise ConfigError("a real face has no truth log", next_step="add --sim, or leave --record and --truth out")
+            raise ConfigError(
+                "a real face has no truth log", next_step="add --sim, or leave --record and --truth out"
+            )
         yield dict(ports)
         return
     try:
         import mujoco  # noqa: F401  (said here, once, instead of deep inside the child process)
     except ImportError as e:
-        raise MissingDependencyError("the simulated face needs mujoco", next_step="pip install 'animaface[sim]'") from e
+        raise MissingDependencyError(
+            "the simulated face needs mujoco", next_step="pip install 'animaface[sim]'"
+        ) from e
     from animaface.sim.process import SimProcess
 
     with SimProcess.start(face, seed=seed, truth=truth) as simulated:

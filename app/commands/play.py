@@ -24,8 +24,12 @@ def run(
     face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
     sim: Annotated[bool, typer.Option("--sim", help="Play on the simulated face.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write a video of the simulated face (mp4).")] = None,
-    emotion: Annotated[str, typer.Option(help="For recordings: name and intensity, such as happy:0.7")] = "neutral",
-    port: Annotated[list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")] = None,
+    emotion: Annotated[
+        str, typer.Option(help="For recordings: name and intensity, such as happy:0.7")
+    ] = "neutral",
+    port: Annotated[
+        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
+    ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
     hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
     no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
@@ -44,7 +48,9 @@ def run(
     if not json:
         warn_uncalibrated(config, motion)
     sink = open_sink(wanted=not no_sound and material.samples is not None)
-    shown = show(face, config, material, motion, sink, sim=sim, ports=ports, record=record, truth=truth, seed=seed)
+    shown = show(
+        face, config, material, motion, sink, sim=sim, ports=ports, record=record, truth=truth, seed=seed
+    )
     numbers = summary(config, material, motion, shown)
     if json:
         emit_json(numbers)
