@@ -1,0 +1,90 @@
+"""What a face's shape depends on beside the present command: the servo's lag, play, and creep.
+
+A command u reaches the skin through three things that remember. The servo answers after a dead time and
+then like a first-order lag. Cables, gears and skin answer with hysteresis, written as play operators (the
+elementary hysteron of Prandtl and Ishlinskii: a block pushed by a rod with play r on both sides). Silicone
+creeps, written as the difference to a slow first-order filter. Each is a few numbers per actuator, so the
+network behind it stays a plain function and learns from few poses.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+TICK_S: Final = 0.01
+"""Grid of command logs, s."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """How N actuators answer a command: dead time, then a first-order lag, both in s."""
+
+    delay_s: Array
+    tau_s: Array
+
+    @classmethod
+    def uniform(cls, n: int, delay_s: float = 0.02, tau_s: float = 0.02) -> Self:
+        """The same guess for every actuator, to begin with."""
+        return cls(np.full(n, delay_s), np.full(n, tau_s))
+
+    @property
+    def lag_s(self) -> Array:
+        """[N] by how much a steadily moving actuator trails its command."""
+        return self.delay_s + self.tau_s
+
+    def follow(self, u: Array, tick_s: float = TICK_S) -> Array:
+        """Commands u[T, N] on an even grid -> where the actuators are, q[T, N]; starts at rest at u[0]."""
+        return _low_pass(shifted(u, self.delay_s / tick_s), self.tau_s, tick_s)
+
+
+@dataclass(frozen=True)
+class History:
+    """Which memories the network sees beside q: play radii (in ranges) and creep time constants (s)."""
+
+    play: tuple[float, ...] = (0.03, 0.1)
+    creep_s: tuple[float, ...] = (0.12, 1.2)
+
+    @property
+    def per_actuator(self) -> int:
+        """Numbers per actuator: q, one per play, one per time constant."""
+        return 1 + len(self.play) + len(self.creep_s)
+
+    def inputs(self, q: Array, tick_s: float = TICK_S) -> Array:
+        """q[T, N] on an even grid -> network inputs [T, N * per_actuator], memory first at rest."""
+        parts = [q]
+        parts += [(q - _play(q, r)) / r for r in self.play]
+        parts += [q - _low_pass(q, np.full(q.shape[1], tau), tick_s) for tau in self.creep_s]
+        return np.concatenate(parts, axis=1)
+
+
+def shifted(u: Array, frames: Array) -> Array:
+    """u[T, N] delayed by frames[N] (may be a fraction, may be negative), held at both ends."""
+    at = np.arange(len(u))[:, None] - frames[None, :]
+    low = np.clip(np.floor(at).astype(np.int64), 0, len(u) - 1)
+    high = np.minimum(low + 1, len(u) - 1)
+    share = np.clip(at - low, 0.0, 1.0)
+    column = np.arange(u.shape[1])
+    return np.asarray((1.0 - share) * u[low, column] + share * u[high, column])
+
+
+def _low_pass(x: Array, tau_s: Array, tick_s: float) -> Array:
+    gain = 1.0 - np.exp(-tick_s / np.maximum(tau_s, 1e-6))
+    out = np.empty_like(x)
+    state = x[0].copy()
+    for i, row in enumerate(x):
+        state += gain * (row - state)
+        out[i] = state
+    return out
+
+
+def _play(x: Array, radius: float) -> Array:
+    out = np.empty_like(x)
+    state = x[0].copy()
+    for i, row in enumerate(x):
+        np.clip(state, row - radius, row + radius, out=state)
+        out[i] = state
+    return out
