@@ -1,0 +1,134 @@
+"""Eyes: lids that slide on the eyeball, irises that turn with it.
+
+Every lid landmark turns about the eyeball's centre. Lifts are counted in openings: -1 takes the upper
+margin of its column all the way to the lower one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from animaface.robot.face import gaze
+from animaface.robot.face import landmarks as lm
+from animaface.robot.face.arkit import ARKIT_INDEX, N_SHAPES
+from animaface.robot.face.landmarks import Array
+from animaface.selfmodel.rig import fields
+
+ROWS: Final = (
+    fields.RIM_UPPER_RIGHT, fields.FOLD_UPPER_RIGHT, fields.OUTER_UPPER_RIGHT,
+    fields.RIM_LOWER_RIGHT, fields.FOLD_LOWER_RIGHT, fields.OUTER_LOWER_RIGHT,
+)  # fmt: skip
+LIFT: Final[dict[str, tuple[float, ...]]] = {
+    # upper margin, its fold, the fold's fold; lower margin, its fold, the fold's fold
+    "eyeBlink": (-0.95, -0.40, -0.06, 0.05, 0.05, 0.0),
+    "eyeWide": (0.50, 0.42, 0.14, -0.03, 0.0, 0.0),
+    "eyeLookUp": (0.48, 0.38, 0.14, 0.24, 0.20, 0.09),
+    "eyeLookDown": (-0.92, -0.78, -0.22, -0.32, -0.24, -0.07),
+    "eyeSquint": (-0.05, -0.05, -0.02, 0.36, 0.30, 0.0),
+}
+DRAG: Final = (0.27, 0.24, 0.09, 0.25, 0.22, 0.10)
+"""Share of the eye's sideways turn that each row follows."""
+CORNER_DRAG: Final = 0.22
+_RIM: Final = slice(0, 7)
+_LOWER_RIM: Final = slice(21, 28)
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Both eyes of one head; axis of sides: right, left."""
+
+    index: tuple[int, ...]  # landmarks, right eye then left eye, 2 n
+    centre_m: Array  # [2, 1, 3]
+    relative_m: Array  # [2, n, 3] neutral landmarks from the eyeball's centre
+    lift_rad: Array  # [52, 2 n] elevation at value 1
+    yaw_rad: Array  # [52, 2 n] turn towards the subject's left at value 1
+    seal_m: Array  # [2, 7, 3] what the upper margin lacks at a full blink to lie on the lower one
+
+    @staticmethod
+    def of(neutral_m: Array, scale: float) -> "Eyes":
+        """The eyes of a head with this neutral face [478, 3], `scale` times the canonical size."""
+        right = [i for row in ROWS for i in row]
+        right += [*fields.EYE_CORNERS_RIGHT, *fields.SKIN_CORNERS_RIGHT, *lm.IRIS_RIGHT]
+        both = np.array([right, lm.mirror_index()[right]])
+        centre = np.stack([_centre_m(neutral_m, side, scale) for side in ("right", "left")])[:, None]
+        relative = neutral_m[both] - centre
+        lift, yaw = np.zeros((N_SHAPES, 2, both.shape[1])), np.zeros((N_SHAPES, 2, both.shape[1]))
+        for k, side in enumerate(("Right", "Left")):
+            opening = _opening_rad(relative[k])
+            _lid_lifts(lift, k, side, opening)
+            _turns(lift, yaw, k, side)
+        index = tuple(int(i) for i in both.ravel())
+        n = both.shape[1]
+        flat = Eyes(
+            index, centre, relative, lift.reshape(-1, 2 * n), yaw.reshape(-1, 2 * n), np.zeros((2, 7, 3))
+        )
+        blink = np.zeros(N_SHAPES)
+        blink[[ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"]]] = 1.0
+        shut = relative + flat.displacement_m(blink).reshape(2, n, 3)
+        seal = shut[:, _LOWER_RIM] - shut[:, _RIM]
+        return Eyes(index, centre, relative, flat.lift_rad, flat.yaw_rad, seal)
+
+    def displacement_m(self, values: Array) -> Array:
+        """[..., 2 n, 3] motion of the landmarks in `index` for blendshapes [..., 52]."""
+        n = self.relative_m.shape[1]
+        shape = values.shape[:-1]
+        lift = (values @ self.lift_rad).reshape(*shape, 2, n)
+        yaw = (values @ self.yaw_rad).reshape(*shape, 2, n)
+        x, y, z = np.moveaxis(self.relative_m, -1, 0)
+        elevation = np.arctan2(y, z)
+        # the upper margin rests on the lower one, never below it
+        floor = lift[..., _LOWER_RIM] + elevation[:, _LOWER_RIM] - elevation[:, _RIM]
+        lift[..., _RIM] = np.maximum(lift[..., _RIM], floor)
+        sin, cos = np.sin(lift), np.cos(lift)
+        y1, z1 = y * cos + z * sin, z * cos - y * sin
+        sin, cos = np.sin(yaw), np.cos(yaw)
+        out = np.stack([x * cos + z1 * sin - x, y1 - y, z1 * cos - x * sin - z], axis=-1)
+        blink = values[..., [ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"]]]
+        out[..., _RIM, :] += blink[..., None, None] * self.seal_m
+        flat: Array = out.reshape(*shape, 2 * n, 3)
+        return flat
+
+
+def _centre_m(neutral_m: Array, side: str, scale: float) -> Array:
+    corners = np.array([33, 133, 159, 145] if side == "right" else [263, 362, 386, 374])
+    here, canonical = neutral_m[corners].mean(axis=0), lm.neutral_m()[corners].mean(axis=0)
+    out: Array = here + scale * (lm.eye_centre_m(side) - canonical)
+    return out
+
+
+def _opening_rad(relative_m: Array) -> Array:
+    """[n] angle between the margins in each landmark's column, nothing at and beyond the corners."""
+    x, y, z = relative_m.T
+    elevation = np.arctan2(y, z)
+    mid = 0.5 * (x[_RIM] + x[_LOWER_RIM])
+    corners = x[42:44]
+    at = np.concatenate([corners[:1], mid, corners[1:]])
+    angle = np.concatenate([[0.0], elevation[_RIM] - elevation[_LOWER_RIM], [0.0]])
+    order = np.argsort(at)
+    out: Array = np.interp(x, at[order], angle[order])
+    out[_RIM] = out[_LOWER_RIM] = angle[1:-1]
+    return out
+
+
+def _lid_lifts(lift: Array, k: int, side: str, opening_rad: Array) -> None:
+    for name, shares in LIFT.items():
+        start = 0
+        for row, share in zip(ROWS, shares, strict=True):
+            part = slice(start, start + len(row))
+            lift[ARKIT_INDEX[name + side], k, part] = share * opening_rad[part]
+            start += len(row)
+
+
+def _turns(lift: Array, yaw: Array, k: int, side: str) -> None:
+    """Irises turn by the whole angle of gaze, lids are dragged along sideways."""
+    share = np.concatenate([np.full(len(row), s) for row, s in zip(ROWS, DRAG, strict=True)])
+    share = np.concatenate([share, np.full(4, CORNER_DRAG), np.ones(5)])
+    for name in gaze.LOOK_NAMES:
+        if not name.endswith(side):
+            continue
+        one = np.zeros(N_SHAPES)
+        one[ARKIT_INDEX[name]] = 1.0
+        turn, pitch = gaze.eye_angles_rad(one, side.lower())
+        yaw[ARKIT_INDEX[name], k] = share * float(turn)
+        lift[ARKIT_INDEX[name], k, -5:] = -float(pitch)
