@@ -9,12 +9,14 @@ from animaface.robot.face import landmarks as lm
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, N_CHANNELS, N_SHAPES, mirrored
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import Array
-from animaface.selfmodel.rig import fields, handles, jaw
+from animaface.selfmodel.rig import handles
 from animaface.selfmodel.rig.contact import LipContact
 from animaface.selfmodel.rig.eyes import Eyes
+from animaface.selfmodel.rig.jaw import HINGE_M, Jaw
 from animaface.selfmodel.rig.shapes import SHAPES
 
 _OPEN, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
+_CHUNK = 64  # frames worked on at once: they stay in the cache
 
 
 class FaceRig(Protocol):
@@ -56,13 +58,10 @@ class ArkitRig:
         self._neutral = base.copy()
         self._neutral.setflags(write=False)
         self.scale = interocular_m(base) / interocular_m(lm.neutral_m())
-        self._linear = (_skin_mm() * 1e-3 * self.scale).reshape(N_SHAPES, -1)
-        self._jaw = jaw.Jaw(self._place(np.array(jaw.HINGE_M)), self.scale * np.array(jaw.GLIDE_M))
-        self._rides = np.flatnonzero((fields.jaw_weight() > 1e-4) | (fields.close_weight() > 1e-4))
-        self._jaw_weight = fields.jaw_weight()[self._rides, None]
-        self._close_weight = fields.close_weight()[self._rides, None]
+        self._linear = (_skin_mm() * 1e-3 * self.scale).transpose(0, 2, 1).reshape(N_SHAPES, -1)
+        self._planes = base.T.copy()
+        self._jaw = Jaw.of(self._place(np.array(HINGE_M)), self.scale)
         self._eyes = Eyes.of(base, self.scale)
-        self._eye_index = np.array(self._eyes.index)
         self._contact = LipContact.of(base)
         self._displacement: Array | None = None
 
@@ -98,20 +97,25 @@ class ArkitRig:
         robot; without it a shape alone at 1 is exactly `displacement_m`.
         """
         v = checked(values)
-        out = (v @ self._linear).reshape(*v.shape[:-1], lm.N_LANDMARKS, 3) + self._neutral
-        opening, closing = v[..., _OPEN], v[..., _CLOSE]
+        flat = v.reshape(-1, N_SHAPES)
+        out = np.empty((len(flat), lm.N_LANDMARKS, 3))
+        for start in range(0, len(flat), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            out[part] = self._planes_m(flat[part], lips_meet).transpose(0, 2, 1)
+        return out.reshape(*v.shape[:-1], lm.N_LANDMARKS, 3)
+
+    def _planes_m(self, v: Array, lips_meet: bool) -> Array:
+        """[b, 3, 478] landmarks for [b, 52] values."""
+        out: Array = (v @ self._linear).reshape(-1, 3, lm.N_LANDMARKS)
+        out += self._planes
+        opening, closing = v[:, _OPEN], v[:, _CLOSE]
         if lips_meet:
             closing = np.minimum(closing, np.maximum(opening, 0.0))
-        riding = out[..., self._rides, :]
-        out[..., self._rides, :] = (
-            riding
-            + self._jaw_weight * self._jaw.displacement_m(riding, opening)
-            - self._close_weight * self._jaw.displacement_m(riding, closing)
-        )
-        out[..., self._eye_index, :] += self._eyes.displacement_m(v)
+        self._jaw.turn(out, opening, closing)
+        out[:, :, self._eyes.index] += self._eyes.displacement_m(v)
         if lips_meet:
-            self._contact.apply(out)
-        return np.asarray(out, dtype=np.float64)
+            self._contact.part(out)
+        return out
 
     def gap_m(self, values: Array) -> Array:
         """[...] lip gap of [..., 52 or 55] values, lips meeting, m; 0 on the sealed neutral face."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animaface.robot.face import gaze
 from animaface.robot.face import landmarks as lm
@@ -32,18 +33,18 @@ DRAG: Final = (0.27, 0.24, 0.09, 0.25, 0.22, 0.10)
 CORNER_DRAG: Final = 0.22
 _RIM: Final = slice(0, 7)
 _LOWER_RIM: Final = slice(21, 28)
+_BLINKS: Final = (ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"])
 
 
 @dataclass(frozen=True)
 class Eyes:
     """Both eyes of one head; axis of sides: right, left."""
 
-    index: tuple[int, ...]  # landmarks, right eye then left eye, 2 n
-    centre_m: Array  # [2, 1, 3]
-    relative_m: Array  # [2, n, 3] neutral landmarks from the eyeball's centre
+    index: NDArray[np.int64]  # [2 n] landmarks, right eye then left eye
+    relative_m: Array  # [3, 2, n] neutral landmarks from the eyeball's centre
     lift_rad: Array  # [52, 2 n] elevation at value 1
     yaw_rad: Array  # [52, 2 n] turn towards the subject's left at value 1
-    seal_m: Array  # [2, 7, 3] what the upper margin lacks at a full blink to lie on the lower one
+    seal_m: Array  # [3, 2, 7] what the upper margin lacks at a full blink to lie on the lower one
 
     @staticmethod
     def of(neutral_m: Array, scale: float) -> "Eyes":
@@ -51,31 +52,26 @@ class Eyes:
         right = [i for row in ROWS for i in row]
         right += [*fields.EYE_CORNERS_RIGHT, *fields.SKIN_CORNERS_RIGHT, *lm.IRIS_RIGHT]
         both = np.array([right, lm.mirror_index()[right]])
+        n = len(right)
         centre = np.stack([_centre_m(neutral_m, side, scale) for side in ("right", "left")])[:, None]
-        relative = neutral_m[both] - centre
-        lift, yaw = np.zeros((N_SHAPES, 2, both.shape[1])), np.zeros((N_SHAPES, 2, both.shape[1]))
+        relative = np.moveaxis(neutral_m[both] - centre, -1, 0)
+        lift, yaw = np.zeros((N_SHAPES, 2, n)), np.zeros((N_SHAPES, 2, n))
         for k, side in enumerate(("Right", "Left")):
-            opening = _opening_rad(relative[k])
-            _lid_lifts(lift, k, side, opening)
+            _lid_lifts(lift, k, side, _opening_rad(relative[:, k]))
             _turns(lift, yaw, k, side)
-        index = tuple(int(i) for i in both.ravel())
-        n = both.shape[1]
-        flat = Eyes(
-            index, centre, relative, lift.reshape(-1, 2 * n), yaw.reshape(-1, 2 * n), np.zeros((2, 7, 3))
-        )
-        blink = np.zeros(N_SHAPES)
-        blink[[ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"]]] = 1.0
-        shut = relative + flat.displacement_m(blink).reshape(2, n, 3)
-        seal = shut[:, _LOWER_RIM] - shut[:, _RIM]
-        return Eyes(index, centre, relative, flat.lift_rad, flat.yaw_rad, seal)
+        flat = lift.reshape(-1, 2 * n), yaw.reshape(-1, 2 * n)
+        loose = Eyes(both.ravel(), relative, *flat, np.zeros((3, 2, 7)))
+        blink = np.zeros((1, N_SHAPES))
+        blink[:, list(_BLINKS)] = 1.0
+        shut = relative + loose.displacement_m(blink)[0].reshape(3, 2, n)
+        return Eyes(both.ravel(), relative, *flat, shut[..., _LOWER_RIM] - shut[..., _RIM])
 
     def displacement_m(self, values: Array) -> Array:
-        """[..., 2 n, 3] motion of the landmarks in `index` for blendshapes [..., 52]."""
-        n = self.relative_m.shape[1]
-        shape = values.shape[:-1]
-        lift = (values @ self.lift_rad).reshape(*shape, 2, n)
-        yaw = (values @ self.yaw_rad).reshape(*shape, 2, n)
-        x, y, z = np.moveaxis(self.relative_m, -1, 0)
+        """[b, 3, 2 n] motion of the landmarks in `index` for blendshapes [b, 52]."""
+        b, n = len(values), self.relative_m.shape[2]
+        lift = (values @ self.lift_rad).reshape(b, 2, n)
+        yaw = (values @ self.yaw_rad).reshape(b, 2, n)
+        x, y, z = self.relative_m
         elevation = np.arctan2(y, z)
         # the upper margin rests on the lower one, never below it
         floor = lift[..., _LOWER_RIM] + elevation[:, _LOWER_RIM] - elevation[:, _RIM]
@@ -83,11 +79,12 @@ class Eyes:
         sin, cos = np.sin(lift), np.cos(lift)
         y1, z1 = y * cos + z * sin, z * cos - y * sin
         sin, cos = np.sin(yaw), np.cos(yaw)
-        out = np.stack([x * cos + z1 * sin - x, y1 - y, z1 * cos - x * sin - z], axis=-1)
-        blink = values[..., [ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"]]]
-        out[..., _RIM, :] += blink[..., None, None] * self.seal_m
-        flat: Array = out.reshape(*shape, 2 * n, 3)
-        return flat
+        out = np.empty((b, 3, 2, n))
+        out[:, 0] = x * cos + z1 * sin - x
+        out[:, 1] = y1 - y
+        out[:, 2] = z1 * cos - x * sin - z
+        out[..., _RIM] += values[:, None, _BLINKS, None] * self.seal_m
+        return out.reshape(b, 3, 2 * n)
 
 
 def _centre_m(neutral_m: Array, side: str, scale: float) -> Array:
@@ -98,8 +95,8 @@ def _centre_m(neutral_m: Array, side: str, scale: float) -> Array:
 
 
 def _opening_rad(relative_m: Array) -> Array:
-    """[n] angle between the margins in each landmark's column, nothing at and beyond the corners."""
-    x, y, z = relative_m.T
+    """[n] angle between the margins in the column of each landmark [3, n], none beyond the corners."""
+    x, y, z = relative_m
     elevation = np.arctan2(y, z)
     mid = 0.5 * (x[_RIM] + x[_LOWER_RIM])
     corners = x[42:44]
