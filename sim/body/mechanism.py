@@ -1,0 +1,106 @@
+"""From horn angles to places: every linkage of a face as a table over u, exact at the nodes.
+
+u is the share of the actuator's calibrated range; tables reach past both ends up to the hard stops.
+"""
+
+from dataclasses import dataclass
+from math import radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.config import ActuatorConfig, FaceConfig
+from animaface.sim.body import anatomy
+from animaface.sim.body.linkage import FiveBar, stroke
+
+Array = NDArray[np.float64]
+
+U_STOP = (-0.12, 1.12)
+"""Where the hard stops of the linkages stand, in u."""
+_NODES = 401
+
+
+def tip_path_m(part: str, u: Array, neutral_u: float) -> Array:
+    """[..., 3] displacement of a crank-driven tip from its place at neutral; first entry only for joints.
+
+    Joints (lids, eyes, jaw, neck, tongue, tendons) come back as (value, 0, 0), value relative to
+    neutral in rad or m.
+    """
+    crank = anatomy.crank_of(part)
+    if crank is None:
+        return np.zeros((*np.shape(u), 3))
+    phase = (radians(crank.phase_deg[0]), radians(crank.phase_deg[1]))
+    share = stroke(np.asarray(u, float), phase, rod=crank.rod, offset=crank.offset)
+    share0 = stroke(np.asarray(neutral_u, float), phase, rod=crank.rod, offset=crank.offset)
+    if crank.arc is None:
+        value = crank.stroke * (share - share0)
+        return np.stack([value, np.zeros_like(value), np.zeros_like(value)], axis=-1)
+    side = anatomy.side_sign(part) or 1.0
+    out = np.array(crank.out) * [side, 1.0, 1.0]
+    bend = np.array(crank.bend) * [side, 1.0, 1.0]
+    out /= np.linalg.norm(out)
+    bend /= np.linalg.norm(bend)
+    at = crank.stroke * (share - 0.5) / crank.arc + radians(crank.tilt_deg)
+    at0 = crank.stroke * (share0 - 0.5) / crank.arc + radians(crank.tilt_deg)
+    along = crank.arc * (np.sin(at) - np.sin(at0))
+    bulge = crank.arc * (np.cos(at) - np.cos(at0))
+    return np.asarray(along[..., None] * out + bulge[..., None] * bend, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class CornerDrive:
+    """One mouth corner: which actuators (or None) turn its two cranks."""
+
+    side: str
+    a: int | None
+    b: int | None
+    rest_u: tuple[float, float]
+    linkage: FiveBar
+
+    def point(self, u: Array) -> tuple[float, float]:
+        """(outwards, up) displacement in m for all actuators' horn positions u."""
+        ua = self.rest_u[0] if self.a is None else float(u[self.a])
+        ub = self.rest_u[1] if self.b is None else float(u[self.b])
+        return self.linkage.point(
+            _phase(anatomy.FIVE_BAR_PHASE_A_DEG, ua), _phase(anatomy.FIVE_BAR_PHASE_B_DEG, ub)
+        )
+
+
+def _phase(ends_deg: tuple[float, float], u: float) -> float:
+    return radians(ends_deg[0] + (ends_deg[1] - ends_deg[0]) * u)
+
+
+def corner_drives(config: FaceConfig) -> list[CornerDrive]:
+    """The five-bars of a face, left first; a side without any servo has none."""
+    acts = list(config.actuators.values())
+    out = []
+    for side in ("left", "right"):
+        at = {k: next((i for i, a in enumerate(acts) if a.part == f"corner_{k}_{side}"), None) for k in "ab"}
+        if at["a"] is None and at["b"] is None:
+            continue
+        rest = tuple(0.5 if at[k] is None else acts[at[k]].neutral_u for k in "ab")
+        linkage = FiveBar(
+            anatomy.FIVE_BAR_BASE_A, anatomy.FIVE_BAR_BASE_B, anatomy.FIVE_BAR_CRANKS,
+            (_phase(anatomy.FIVE_BAR_PHASE_A_DEG, rest[0]), _phase(anatomy.FIVE_BAR_PHASE_B_DEG, rest[1])),
+        )  # fmt: skip
+        out.append(CornerDrive(side, at["a"], at["b"], (rest[0], rest[1]), linkage))
+    return out
+
+
+class Tables:
+    """All crank-driven tips of a face at once: u[N] -> place [N, 3] and its slope d place / d u."""
+
+    def __init__(self, actuators: list[ActuatorConfig]) -> None:
+        low, high = U_STOP[0] - 0.05, U_STOP[1] + 0.05
+        grid = np.linspace(low, high, _NODES)
+        self._place = np.stack([tip_path_m(a.part, grid, a.neutral_u) for a in actuators])
+        self._low, self._per_u = low, (_NODES - 1) / (high - low)
+        self._rows = np.arange(len(actuators))
+
+    def look_up(self, u: Array) -> tuple[Array, Array]:
+        """([N, 3] places, [N, 3] slopes per u)."""
+        x = np.minimum(np.maximum((u - self._low) * self._per_u, 0.0), _NODES - 1.001)
+        cell = x.astype(np.int64)
+        a = self._place[self._rows, cell]
+        step = self._place[self._rows, cell + 1] - a
+        return a + step * (x - cell)[:, None], step * self._per_u
