@@ -17,6 +17,28 @@ void board_init(board_t *b, uint8_t kind, uint8_t board_id, uint8_t n_channels, 
     b->reason_channel = BOARD_ALL_CHANNELS;
     b->life_default_ms = BOARD_LIFE_DEFAULT_MS;
     b->stagger_ms = BOARD_STAGGER_DEFAULT_MS;
+    b->setup[BOARD_SETUP_ID] = board_id;
+    for (uint8_t i = 0; i < 3u; i++) {
+        b->setup[BOARD_SETUP_OSCILLATOR + i] = BOARD_OSCILLATOR_NOMINAL;
+    }
+}
+
+bool board_restore_setup(board_t *b, uint8_t key, uint16_t value) {
+    if (key >= BOARD_SETUP_KEYS) {
+        return false;
+    }
+    if (key == BOARD_SETUP_ID) {
+        if (value == 0u || value > 254u) {
+            return false;
+        }
+        b->board_id = (uint8_t)value;
+    } else if (key < BOARD_SETUP_OSCILLATOR + 3u) {
+        if (value < BOARD_OSCILLATOR_NOMINAL * 8u / 10u || value > BOARD_OSCILLATOR_NOMINAL * 12u / 10u) {
+            return false;
+        }
+    }
+    b->setup[key] = value;
+    return true;
 }
 
 void board_restore_pulse(board_t *b, uint8_t channel, uint16_t pulse_us) {
@@ -89,8 +111,30 @@ void board_input_estop(board_t *b, bool open) {
 }
 
 void board_input_supply(board_t *b, uint16_t supply_mv, uint16_t current_ma) {
+    const uint16_t min_mv = b->setup[BOARD_SETUP_SUPPLY_MIN_MV];
+    const uint16_t max_ma = b->setup[BOARD_SETUP_CURRENT_MAX_MA];
     b->supply_mv = supply_mv;
     b->current_ma = current_ma;
+    if (b->state != BOARD_ARMED || min_mv == 0u || supply_mv >= min_mv) {
+        b->supply_fine_us = b->now_us;
+    }
+    if (b->state != BOARD_ARMED || max_ma == 0u || current_ma <= max_ma) {
+        b->current_fine_us = b->now_us;
+    }
+    if (b->now_us - b->supply_fine_us > BOARD_SUPPLY_LOW_MS * 1000u ||
+        b->now_us - b->current_fine_us > BOARD_CURRENT_HIGH_MS * 1000u) {
+        board_trip(b, BOARD_SUPPLY);
+    }
+}
+
+void board_output_lost(board_t *b, uint8_t first, uint8_t count) {
+    for (uint8_t i = first; i < b->n_channels && i - first < count; i++) {
+        board_channel_t *c = &b->channels[i];
+        if (c->flags & (BOARD_CH_ON | BOARD_CH_QUEUED)) {
+            motion_off(c);
+            c->flags |= BOARD_CH_LOST;
+        }
+    }
 }
 
 /* The next channel in the queue comes on when its time has come. */

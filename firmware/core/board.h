@@ -34,11 +34,15 @@
 #define BOARD_PULSE_MIN_US 400u
 #define BOARD_PULSE_MAX_US 2600u
 #define BOARD_ALL_CHANNELS 0xFFu
+#define BOARD_SUPPLY_LOW_MS 40u     /* under its least voltage this long: trip */
+#define BOARD_CURRENT_HIGH_MS 500u  /* over its highest current this long: trip */
+#define BOARD_OSCILLATOR_NOMINAL 10000u /* a PCA9685 at exactly 25 MHz */
 
 enum board_command {
     BOARD_HELLO = 0x01, BOARD_CONFIG = 0x02, BOARD_GET_CONFIG = 0x03, BOARD_ARM = 0x04,
     BOARD_DISARM = 0x05, BOARD_ENABLE = 0x06, BOARD_SET = 0x07, BOARD_READ = 0x08,
-    BOARD_STATS = 0x09, BOARD_RELEASE = 0x0A, BOARD_STOP = 0x0B, BOARD_REPLY = 0x80
+    BOARD_STATS = 0x09, BOARD_RELEASE = 0x0A, BOARD_STOP = 0x0B, BOARD_SETUP = 0x0C,
+    BOARD_GET_SETUP = 0x0D, BOARD_REPLY = 0x80
 };
 enum board_status {
     BOARD_OK = 0, BOARD_UNKNOWN_COMMAND, BOARD_BAD_LENGTH, BOARD_BAD_VALUE, BOARD_BAD_CHANNEL,
@@ -57,6 +61,18 @@ enum board_kind { BOARD_KIND_PC = 0, BOARD_KIND_MEGA2560 = 1, BOARD_KIND_RP2040 
 enum board_channel_flag {
     BOARD_CH_CONFIGURED = 0x01, BOARD_CH_ON = 0x02, BOARD_CH_MOVING = 0x04, BOARD_CH_CLAMPED = 0x08,
     BOARD_CH_QUEUED = 0x10, BOARD_CH_LOST = 0x20, BOARD_CH_DUTY = 0x40, BOARD_CH_PARKED = 0x80
+};
+
+/* What belongs to the board and not to a face; a board that can keeps it over a loss of power. */
+enum board_setup_key {
+    BOARD_SETUP_ID = 0,
+    BOARD_SETUP_OSCILLATOR = 1, /* three PCA9685: 1, 2, 3; 10000 = 25 MHz */
+    BOARD_SETUP_CURRENT_ZERO_MV = 4,
+    BOARD_SETUP_CURRENT_UV_PER_MA = 5, /* 0: no current sensor */
+    BOARD_SETUP_VOLTAGE_PERMILLE = 6,  /* supply over what the input sees; 0: not measured */
+    BOARD_SETUP_SUPPLY_MIN_MV = 7,     /* 0: not watched */
+    BOARD_SETUP_CURRENT_MAX_MA = 8,    /* 0: not watched */
+    BOARD_SETUP_KEYS = 9
 };
 
 /* As in the CONFIG frame. Pulses in us, speeds in us/s, acceleration in 100 us/s^2 (0: unlimited). */
@@ -89,6 +105,9 @@ typedef struct {
     uint8_t state, reason, reason_channel;
     bool greeted, estop_open;
     uint16_t supply_mv, current_ma;
+    uint32_t supply_fine_us, current_fine_us; /* when each was last within its bound */
+    uint16_t setup[BOARD_SETUP_KEYS];
+    bool setup_changed; /* for the board: write it down and clear this */
 
     uint32_t now_us, last_step_us, life_from_us, uptime_ms, uptime_rest_us;
     bool started;
@@ -127,5 +146,10 @@ bool board_supply_on(const board_t *b);
 /* Inputs, where the board has them. An open emergency stop trips and relaxes everything. */
 void board_input_estop(board_t *b, bool open);
 void board_input_supply(board_t *b, uint16_t supply_mv, uint16_t current_ma);
+/* A setup value from the board's memory, before the first tick; returns false where it is out of range. */
+bool board_restore_setup(board_t *b, uint8_t key, uint16_t value);
+/* These outputs do not obey (their chip does not answer): off, lost, and not to be enabled. Call it for as
+ * long as that lasts. */
+void board_output_lost(board_t *b, uint8_t first, uint8_t count);
 
 #endif

@@ -182,6 +182,19 @@ static void do_set(board_t *b, board_request_t *r) {
     board_refresh_life(b, life_ms);
 }
 
+static void do_setup(board_t *b, board_request_t *r) {
+    if (!sized(r, 3)) {
+        return;
+    }
+    if (b->state == BOARD_ARMED) {
+        (void)refuse(r, BOARD_IS_ARMED, BOARD_ALL_CHANNELS);
+    } else if (!board_restore_setup(b, r->data[0], frame_get16(r->data + 1))) {
+        (void)refuse(r, BOARD_BAD_VALUE, BOARD_ALL_CHANNELS);
+    } else {
+        b->setup_changed = true;
+    }
+}
+
 static void disarm(board_t *b) {
     b->state = BOARD_DISARMED;
     b->reason = BOARD_NO_REASON;
@@ -206,6 +219,7 @@ void board_obey(board_t *b, uint8_t type, board_request_t *r) {
     case BOARD_ENABLE: do_enable(b, r); break;
     case BOARD_SET: do_set(b, r); break;
     case BOARD_RELEASE: do_release(b, r); break;
+    case BOARD_SETUP: do_setup(b, r); break;
     case BOARD_DISARM:
         if (sized(r, 0)) {
             board_lose_all(b);
@@ -312,11 +326,25 @@ static uint16_t answer_stats(const board_t *b, board_request_t *r, uint8_t *out)
     return (uint16_t)(p - out);
 }
 
+static uint16_t answer_setup(const board_t *b, board_request_t *r, uint8_t *out) {
+    if (!sized(r, 0)) {
+        return 0;
+    }
+    uint8_t *p = out;
+    *p++ = BOARD_OK;
+    *p++ = BOARD_SETUP_KEYS;
+    for (uint8_t i = 0; i < BOARD_SETUP_KEYS; i++) {
+        p = frame_put16(p, b->setup[i]);
+    }
+    return (uint16_t)(p - out);
+}
+
 uint16_t board_answer(board_t *b, uint8_t type, board_request_t *r, uint8_t *out) {
     switch (type) {
     case BOARD_HELLO: return answer_hello(b, r, out);
     case BOARD_READ: return answer_read(b, r, out);
     case BOARD_STATS: return answer_stats(b, r, out);
+    case BOARD_GET_SETUP: return answer_setup(b, r, out);
     default:
         if (!sized(r, 1) || !exists(b, r, r->data[0], true)) {
             return 0;

@@ -31,7 +31,8 @@ uint16_t board_tx(board_t *b, uint8_t *out, uint16_t max) {
 }
 
 static bool has_own_reply(uint8_t type) {
-    return type == BOARD_HELLO || type == BOARD_READ || type == BOARD_STATS || type == BOARD_GET_CONFIG;
+    return type == BOARD_HELLO || type == BOARD_READ || type == BOARD_STATS || type == BOARD_GET_CONFIG ||
+           type == BOARD_GET_SETUP;
 }
 
 static void write_ack(const board_t *b, const board_request_t *r, uint8_t ack[5]) {
