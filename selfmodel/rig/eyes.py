@@ -22,15 +22,15 @@ ROWS: Final = (
 )  # fmt: skip
 LIFT: Final[dict[str, tuple[float, ...]]] = {
     # upper margin, its fold, the fold's fold; lower margin, its fold, the fold's fold
-    "eyeBlink": (-0.95, -0.40, -0.06, 0.05, 0.05, 0.0),
+    "eyeBlink": (-1.0, -0.45, -0.08, 0.0, 0.0, 0.0),
     "eyeWide": (0.50, 0.42, 0.14, -0.03, 0.0, 0.0),
     "eyeLookUp": (0.48, 0.38, 0.14, 0.24, 0.20, 0.09),
-    "eyeLookDown": (-0.92, -0.78, -0.22, -0.32, -0.24, -0.07),
+    "eyeLookDown": (-0.92, -0.68, -0.24, -0.32, -0.24, -0.07),
     "eyeSquint": (-0.05, -0.05, -0.02, 0.36, 0.30, 0.0),
 }
-DRAG: Final = (0.27, 0.24, 0.09, 0.25, 0.22, 0.10)
+DRAG: Final = (0.24, 0.20, 0.07, 0.22, 0.19, 0.08)
 """Share of the eye's sideways turn that each row follows."""
-CORNER_DRAG: Final = 0.22
+CORNER_DRAG: Final = 0.16
 _RIM: Final = slice(0, 7)
 _LOWER_RIM: Final = slice(21, 28)
 _BLINKS: Final = (ARKIT_INDEX["eyeBlinkRight"], ARKIT_INDEX["eyeBlinkLeft"])

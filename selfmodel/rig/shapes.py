@@ -46,7 +46,8 @@ SHAPES: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # --- buccinator: corner straight back, the cheek gives way outwards
     "mouthDimpleLeft": (
-        Pull("corner", (25, 30), (1.5, 3.5, -6.5)),
+        Pull("corner", (25, 25), (1, 1.5, -4.5)),
+        Pull("corner_below", (30, 30), (1, 4, -4), "lower"),
         Pull("cheek_mid", (45, 30), (3, 1, 4)),
     ),
     # --- risorius and platysma
@@ -65,8 +66,8 @@ SHAPES: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # --- mentalis pushes the chin's pad and the lower lip up; levators lift the middle of the upper lip
     "mouthShrugLower": (
-        Pull("chin", (45, 60), (0, 11.5, 4), "lower"),
-        Pull("lower_lip", (35, 25), (0, 2, 4), "lower"),
+        Pull("chin", (55, 65), (0, 11, 3.5), "lower"),
+        Pull("lower_lip", (35, 25), (0, 0, 3), "lower"),
         Pull("upper_lip", (40, 20), (0, 1, 1), "upper"),
     ),
     "mouthShrugUpper": (Pull("upper_lip", (45, 25), (0, 6, 1), "upper"),),
