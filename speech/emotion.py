@@ -1,0 +1,165 @@
+"""Emotions as an additive layer over the whole face: what was asked, how it comes and goes.
+
+Speech and expression add up; what the lips need for speech keeps its priority in the mixing
+(animaface.speech.layers).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import ARKIT_INDEX, FRAME_RATE_HZ, N_SHAPES
+from animaface.robot.face.errors import InputError, unknown_name
+from animaface.speech.facial_actions import ACTION_UNITS, ALIASES, PROTOTYPES
+from animaface.speech.prosody import ProsodyFrames
+
+Array = NDArray[np.float64]
+EMOTIONS: Final = tuple(PROTOTYPES)
+_EXPRESSIVE: Final = tuple(name for name in EMOTIONS if name != "neutral")
+_DT_S: Final = 1.0 / FRAME_RATE_HZ
+_REST_SHARE: Final = 0.85
+"""Share of the expression that stays between accents; the rest swells with the voice."""
+
+
+@dataclass(frozen=True)
+class EmotionMix:
+    """Emotions with their intensities 0..1; nothing in it is the neutral face."""
+
+    intensities: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, intensity in self.intensities.items():
+            if name not in PROTOTYPES:
+                raise InputError(unknown_name("emotion", name, (*EMOTIONS, *ALIASES)))
+            if not 0.0 <= intensity <= 1.0:  # NaN falls out here too
+                raise InputError(f"emotion {name}: wanted an intensity of 0 to 1, found {intensity:g}")
+
+    def __str__(self) -> str:
+        return ",".join(f"{n}:{i:g}" for n, i in self.intensities.items()) or "neutral"
+
+
+NEUTRAL: Final = EmotionMix()
+
+
+def parse_emotion(spec: str) -> EmotionMix:
+    """'happy', 'happy:0.7' or 'happy:0.5,surprise:0.3' -> a mix; a missing intensity is 1.
+
+    Raises InputError for an unknown name (with the valid ones), a doubled one, or an intensity that is
+    not a number from 0 to 1.
+    """
+    out: dict[str, float] = {}
+    for part in spec.split(","):
+        name, colon, amount = (p.strip() for p in part.partition(":"))
+        known = ALIASES.get(name.lower(), name.lower())
+        if known not in PROTOTYPES:
+            valid = (*EMOTIONS, *(a for a in ALIASES if a not in ("none", "calm")))
+            raise InputError(unknown_name("emotion", name, valid), next_step="--emotion happy:0.7")
+        if known in out:
+            raise InputError(f"emotion {spec!r}: {known} is named twice", next_step="name it once")
+        try:
+            out[known] = float(amount) if colon else 1.0
+        except ValueError as e:
+            raise InputError(
+                f"emotion {spec!r}: wanted a number from 0 to 1 after {name!r}, found {amount!r}",
+                next_step="--emotion happy:0.7",
+            ) from e
+    return EmotionMix(out)
+
+
+@dataclass(frozen=True)
+class EmotionFrames:
+    """What the emotions ask for: shapes[K, 52], head_rad[K, 3], gaze_rad[K, 2] (yaw, pitch), and factors
+    [K] on articulation, tempo and blink rate (1 = as it is)."""
+
+    shapes: Array
+    head_rad: Array
+    gaze_rad: Array
+    articulation: Array
+    tempo: Array
+    blink_rate: Array
+
+
+@cache
+def expression(name: str) -> Array:
+    """[52] shapes of one emotion at intensity 1, not clipped."""
+    shapes = np.zeros(N_SHAPES)
+    for action, strength in PROTOTYPES[name].actions.items():
+        for shape, amount in ACTION_UNITS[action].items():
+            shapes[ARKIT_INDEX[shape]] += strength * amount
+    shapes.setflags(write=False)
+    return shapes
+
+
+@cache
+def _basis() -> Array:
+    """[7, 60]: shapes, head, gaze and log-free factors less 1 of each emotion at intensity 1."""
+    rows = []
+    for name in _EXPRESSIVE:
+        p = PROTOTYPES[name]
+        factors = [p.articulation - 1.0, p.tempo - 1.0, p.blink_rate - 1.0]
+        rows.append(
+            np.concatenate([expression(name), np.radians(p.head_deg), np.radians(p.gaze_deg), factors])
+        )
+    return np.array(rows)
+
+
+class EmotionLayer:
+    """Brings the asked emotions in and out in 300-500 ms and lets them swell with the voice."""
+
+    def __init__(self, mix: EmotionMix = NEUTRAL) -> None:
+        self._activation = [0.0] * len(_EXPRESSIVE)
+        self._half = [0.0] * len(_EXPRESSIVE)
+        self._swell = 0.0
+        self._mix = mix
+
+    def set(self, mix: EmotionMix) -> None:
+        """From the next frame on, ask for `mix`."""
+        self._mix = mix
+
+    @property
+    def mix(self) -> EmotionMix:
+        """What is asked for at present."""
+        return self._mix
+
+    def advance(self, prosody: ProsodyFrames) -> EmotionFrames:
+        """[K] frames of prosody -> what the emotions ask for on them."""
+        activation = np.zeros((len(prosody), len(_EXPRESSIVE)))
+        accents = zip(prosody.slow.tolist(), prosody.stress.tolist(), strict=True)
+        for k, (slow, stress) in enumerate(accents):
+            activation[k] = self._step(slow, stress)
+        # summed row by row, so that a frame's bits do not depend on the size of its chunk
+        out = (activation[:, :, None] * _basis()[None]).sum(axis=1)
+        factors = np.maximum(0.3, 1.0 + out[:, N_SHAPES + 5 :])
+        return EmotionFrames(
+            shapes=out[:, :N_SHAPES],
+            head_rad=out[:, N_SHAPES : N_SHAPES + 3],
+            gaze_rad=out[:, N_SHAPES + 3 : N_SHAPES + 5],
+            articulation=factors[:, 0],
+            tempo=factors[:, 1],
+            blink_rate=factors[:, 2],
+        )
+
+    def _step(self, slow: float, stress: float) -> list[float]:
+        asked = min(1.0, 1.3 * slow) + 0.5 * stress
+        self._swell += (min(1.0, asked) - self._swell) * (1.0 - math.exp(-_DT_S / 0.15))
+        if asked == 0.0 and self._swell < 1e-3:
+            self._swell = 0.0
+        share = _REST_SHARE + (1.0 - _REST_SHARE) * self._swell
+        for i, name in enumerate(_EXPRESSIVE):
+            target = self._mix.intensities.get(name, 0.0)
+            rising = target > self._activation[i]
+            time_s = PROTOTYPES[name].rise_s if rising else PROTOTYPES[name].fall_s
+            rate = 1.0 - math.exp(-_DT_S * 4.7 / time_s)  # two equal lags: 95 % after time_s
+            self._half[i] = _ease(self._half[i], target, rate)
+            self._activation[i] = _ease(self._activation[i], self._half[i], rate)
+        return [a * share for a in self._activation]
+
+
+def _ease(value: float, target: float, rate: float) -> float:
+    new = value + (target - value) * rate
+    return target if abs(target - new) < 2e-4 else new

@@ -1,0 +1,107 @@
+"""Facial actions as ARKit shapes, and the actions of each emotion: tables of data.
+
+Action units (AU) after Ekman & Friesen, "Facial Action Coding System" (1978). Which of them make an
+emotion follows their emotion prototypes (EMFACS; Ekman, Friesen, Hager, FACS Investigator's Guide,
+2002, table 10-1), named beside each. The amounts are this project's own.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from animaface.robot.face.arkit import mirrored
+
+
+def _both(left: dict[str, float]) -> dict[str, float]:
+    return {**left, **{mirrored(name): amount for name, amount in left.items()}}
+
+
+ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
+    "AU1": {"browInnerUp": 1.0},  # inner brow raiser
+    "AU2": _both({"browOuterUpLeft": 1.0}) | {"browInnerUp": 0.15},  # outer brow raiser
+    "AU4": _both({"browDownLeft": 1.0}),  # brow lowerer
+    "AU5": _both({"eyeWideLeft": 1.0}),  # upper lid raiser
+    "AU6": _both({"cheekSquintLeft": 1.0, "eyeSquintLeft": 0.45}),  # cheek raiser
+    "AU7": _both({"eyeSquintLeft": 1.0}),  # lid tightener
+    "AU9": _both({"noseSneerLeft": 1.0, "browDownLeft": 0.25}),  # nose wrinkler
+    "AU10": _both({"mouthUpperUpLeft": 1.0, "noseSneerLeft": 0.25}),  # upper lip raiser
+    "AU12": _both({"mouthSmileLeft": 1.0}),  # lip corner puller
+    "AU12L": {"mouthSmileLeft": 1.0},
+    "AU14L": {"mouthDimpleLeft": 1.0, "mouthPressLeft": 0.5, "mouthLeft": 0.35},  # dimpler, one side
+    "AU15": _both({"mouthFrownLeft": 1.0}),  # lip corner depressor
+    "AU16": _both({"mouthLowerDownLeft": 1.0}),  # lower lip depressor
+    "AU17": {"mouthShrugLower": 1.0},  # chin raiser
+    "AU20": _both({"mouthStretchLeft": 1.0}),  # lip stretcher
+    "AU23": _both({"mouthPressLeft": 0.7}) | {"mouthRollLower": 0.4, "mouthRollUpper": 0.4},  # tightener
+    "AU24": _both({"mouthPressLeft": 1.0}),  # lip pressor
+    "AU25": _both({"mouthLowerDownLeft": 0.6, "mouthUpperUpLeft": 0.4}),  # lips part
+    "AU26": {"jawOpen": 1.0},  # jaw drop
+    "AU43": _both({"eyeBlinkLeft": 1.0}),  # eyes closed, here the droop of the upper lid
+}
+"""AU -> amounts of ARKit shapes at its full strength. L: the subject's left side alone."""
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """What an emotion does at intensity 1.
+
+    actions: AU -> strength 0..1. head_deg: yaw, pitch, roll added (signs of arkit.HEAD_NAMES). gaze_deg:
+    yaw, pitch of the eyes. articulation: factor on how far the mouth moves. tempo: factor on how far and
+    how quickly head and brows move. blink_rate: factor. rise_s, fall_s: time of on- and offset.
+    """
+
+    source: str
+    actions: dict[str, float] = field(default_factory=dict)
+    head_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gaze_deg: tuple[float, float] = (0.0, 0.0)
+    articulation: float = 1.0
+    tempo: float = 1.0
+    blink_rate: float = 1.0
+    rise_s: float = 0.4
+    fall_s: float = 0.5
+
+
+PROTOTYPES: Final[dict[str, Prototype]] = {
+    "neutral": Prototype("no action"),
+    "happiness": Prototype(
+        "6+12+25",
+        {"AU6": 0.85, "AU12": 0.9, "AU25": 0.35, "AU1": 0.1, "AU2": 0.12},
+        head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
+    ),
+    "sadness": Prototype(
+        "1+4+15+17",
+        {"AU1": 0.95, "AU4": 0.3, "AU15": 0.9, "AU17": 0.35, "AU43": 0.22},
+        head_deg=(0.0, 6.0, 2.0), gaze_deg=(0.0, 7.0), articulation=0.85, tempo=0.6, blink_rate=0.8,
+        rise_s=0.5,
+    ),
+    "anger": Prototype(
+        "4+5+7+23(24)",
+        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.65, "AU23": 0.7, "AU24": 0.3, "AU10": 0.15, "AU15": 0.2},
+        head_deg=(0.0, 3.5, 0.0), articulation=1.2, tempo=1.3, blink_rate=0.6, rise_s=0.3,
+    ),
+    "fear": Prototype(
+        "1+2+4+5+20+25+26",
+        {"AU1": 1.0, "AU2": 0.55, "AU4": 0.4, "AU5": 0.95, "AU20": 0.85, "AU25": 0.6, "AU26": 0.3},
+        head_deg=(2.5, -2.5, 0.0), articulation=1.0, tempo=1.1, blink_rate=1.5, rise_s=0.3,
+    ),
+    "disgust": Prototype(
+        "9+15+16(10, 17)",
+        {"AU9": 1.0, "AU10": 0.6, "AU15": 0.4, "AU16": 0.35, "AU17": 0.3, "AU4": 0.4, "AU7": 0.45},
+        head_deg=(3.5, -2.5, 0.0), gaze_deg=(-2.0, 1.0), articulation=0.95, tempo=0.9,
+    ),
+    "surprise": Prototype(
+        "1+2+5+26",
+        {"AU1": 1.0, "AU2": 1.0, "AU5": 0.9, "AU25": 0.4, "AU26": 0.6},
+        head_deg=(0.0, -3.0, 0.0), articulation=1.1, tempo=1.1, blink_rate=0.5, rise_s=0.3,
+    ),
+    "contempt": Prototype(
+        "L12+L14",
+        {"AU12L": 0.5, "AU14L": 0.9, "AU43": 0.15},
+        head_deg=(-2.0, -3.5, -2.5), gaze_deg=(0.0, 2.0), articulation=0.9, tempo=0.8, blink_rate=0.9,
+    ),
+}  # fmt: skip
+
+ALIASES: Final[dict[str, str]] = {
+    "calm": "neutral", "none": "neutral", "happy": "happiness", "joy": "happiness", "sad": "sadness",
+    "angry": "anger", "afraid": "fear", "fearful": "fear", "scared": "fear", "disgusted": "disgust",
+    "surprised": "surprise", "contemptuous": "contempt",
+}  # fmt: skip

@@ -1,0 +1,176 @@
+"""The one place where speech, emotion and life become a face. Speech has priority on the lips.
+
+Rules, in order: an expression may open the lips only where speech opens them or in a pause, so closures
+keep their jawOpen - mouthClose, lip raise and lower exactly; while speaking, each lip-critical shape and
+their sum have a budget; what presses the lips together yields to open vowels; mouth corners yield to
+rounding; what still parts the lips at a closure (a wrinkled nose lifts the lip) is made good by
+mouthClose. Lids belong to blinks, gaze and expression alone.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import (
+    ARKIT_INDEX,
+    ARKIT_NAMES,
+    FRAME_RATE_HZ,
+    HEAD_SLICE,
+    N_CHANNELS,
+    N_SHAPES,
+)
+from animaface.robot.face.gaze import LOOK_INDEX, look_shapes
+from animaface.speech.emotion import EmotionFrames
+from animaface.speech.life import LifeFrames
+
+Array = NDArray[np.float64]
+
+
+def _index(*stems: str) -> NDArray[np.intp]:
+    """Indices of the shapes whose names begin so."""
+    return np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith(stems)])
+
+
+_JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
+_LIPS_APART = _index("mouthUpperUp", "mouthLowerDown")
+_EYES = _index("eye")
+_CORNERS = _index("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLeft", "mouthRight")
+_LOOK = np.array(LOOK_INDEX)
+_SNEER = _index("noseSneer")
+_ARTICULATED = _index("jawOpen", "mouthClose", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthPucker")
+OPENERS: Final = _index("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper")
+CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClose")
+_LIPS = np.concatenate([OPENERS, CLOSERS])
+SPEECH_BUDGET: Final[dict[str, float]] = {
+    "jawOpen": 0.12, "mouthUpperUp": 0.22, "mouthLowerDown": 0.20, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
+    "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.25, "mouthClose": 0.0,
+}  # fmt: skip
+"""The most that an expression may add to a lip-critical shape while somebody speaks."""
+TOTAL_BUDGET: Final = 1.0
+"""And to all of them together."""
+_LIMIT = np.array(
+    [next(b for stem, b in SPEECH_BUDGET.items() if ARKIT_NAMES[i].startswith(stem)) for i in _LIPS]
+)
+SEALED: Final = 0.03
+"""Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
+_OPEN = 0.12
+_SNEER_PARTS = 0.083
+"""Parting of the lips by noseSneer, in mouthClose that takes it back (measured on the ICT head)."""
+_HEAD_LIMIT_RAD = 0.45
+
+
+def _smooth(x: Array, low: float, high: float) -> Array:
+    s = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return s * s * (3.0 - 2.0 * s)
+
+
+def lip_opening(values: Array) -> Array:
+    """[...] how far speech opens the lips, in units of jawOpen; values[..., >= 52]."""
+    raised = np.max(values[..., _LIPS_APART], axis=-1)
+    return np.asarray(np.maximum(values[..., _JAW] - values[..., _CLOSE], 0.0) + 0.5 * raised)
+
+
+def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: LifeFrames) -> Array:
+    """[K, 55] a face: shapes within 0..1, head in rad.
+
+    speech[K, 55]: curves of the voice; their eyes and head are not used. touch[K]: likelihood of a phone
+    that wants the lips to meet or the lip to touch the teeth. pause[K]: 1 where nobody speaks and nobody
+    will within the anticipation.
+    """
+    opening = lip_opening(speech)
+    spoken = _smooth(opening, SEALED, _OPEN) * (1.0 - np.clip(touch, 0.0, 1.0))
+    room = np.maximum(spoken, pause * (1.0 - np.clip(touch, 0.0, 1.0)))
+    out = np.zeros((len(speech), N_CHANNELS))
+    out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
+    out[:, _EYES] = 0.0
+    out[:, _ARTICULATED] *= 1.0 + ((mood.articulation - 1.0) * spoken)[:, None]
+    shapes = _with_lip_priority(np.clip(mood.shapes, 0.0, 1.0), speech, opening, room, pause)
+    face = out[:, :N_SHAPES]
+    face += shapes * (1.0 - np.clip(face, 0.0, 1.0))
+    face[:, _CLOSE] += (1.0 - room) * _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
+    _brows(face, life.brow)
+    _eyes(face, shapes, life)
+    np.clip(face, 0.0, 1.0, out=face)
+    out[:, HEAD_SLICE] = np.clip(mood.head_rad + life.head_rad, -_HEAD_LIMIT_RAD, _HEAD_LIMIT_RAD)
+    return out
+
+
+def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array, pause: Array) -> Array:
+    """What of an expression[K, 52] may be added to the speech of that moment."""
+    shapes = shapes.copy()
+    talk = np.minimum(shapes[:, _LIPS], _LIMIT)
+    total = talk.sum(axis=1, keepdims=True)
+    talk *= np.minimum(1.0, TOTAL_BUDGET / np.maximum(total, 1e-9))
+    shapes[:, _LIPS] = talk + pause[:, None] * (shapes[:, _LIPS] - talk)
+    shapes[:, OPENERS] *= room[:, None]
+    shapes[:, CLOSERS] *= 1.0 - 0.9 * _smooth(opening, 0.04, 0.25)[:, None]
+    rounding = np.clip(
+        speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
+    )
+    shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
+    shapes[:, _SNEER] *= 0.6 + 0.4 * room[:, None]
+    return shapes
+
+
+def _brows(face: Array, accent: Array) -> None:
+    """Accents raise the brows; brows drawn down by an expression are drawn further instead."""
+    for side in ("Left", "Right"):
+        down = face[:, ARKIT_INDEX[f"browDown{side}"]].copy()
+        face[:, ARKIT_INDEX[f"browOuterUp{side}"]] += accent * (1.0 - down)
+        face[:, ARKIT_INDEX[f"browDown{side}"]] += 0.4 * accent * down
+        face[:, ARKIT_INDEX["browInnerUp"]] += 0.4 * accent * (1.0 - down)
+
+
+def _eyes(face: Array, shapes: Array, life: LifeFrames) -> None:
+    """Lids: a blink closes what an expression left open, wins over wide eyes and eases a squint; looking
+    down lowers the lid by itself, so a blink needs less then."""
+    looks = look_shapes(life.gaze_rad[:, 0], life.gaze_rad[:, 1])
+    face[:, _LOOK] = looks
+    for side, look_down in (("Left", looks[:, 6]), ("Right", looks[:, 7])):
+        droop = shapes[:, ARKIT_INDEX[f"eyeBlink{side}"]]
+        closed = droop + (1.0 - droop) * life.blink
+        face[:, ARKIT_INDEX[f"eyeBlink{side}"]] = closed * (1.0 - 0.25 * look_down)
+        face[:, ARKIT_INDEX[f"eyeWide{side}"]] *= 1.0 - life.blink
+        face[:, ARKIT_INDEX[f"eyeSquint{side}"]] *= 1.0 - 0.6 * life.blink
+
+
+class PauseGate:
+    """0 while somebody speaks or is about to, 1 in a pause; comes slowly, goes before the voice."""
+
+    def __init__(self, most: float) -> None:
+        """`most`: how far it opens. Below 1 where the next word can't be seen coming."""
+        self._most, self._value = most, 0.0
+
+    def advance(self, quiet: NDArray[np.bool_]) -> Array:
+        """quiet[K] -> [K]."""
+        out = np.zeros(len(quiet))
+        for k, target in enumerate(quiet.tolist()):
+            step = 1.0 / (0.35 * FRAME_RATE_HZ) if target else -1.0 / (0.12 * FRAME_RATE_HZ)
+            self._value = min(1.0, max(0.0, self._value + step))
+            out[k] = self._most * self._value
+        return out
+
+
+class RestBand:
+    """Holds the speech curves exactly still in silence: they must leave a band before anything moves.
+
+    The band is shut while somebody speaks, so speech itself passes unchanged.
+    """
+
+    WIDTH: Final = 0.025
+
+    def __init__(self) -> None:
+        self._band = 0.0
+        self._held: Array | None = None
+
+    def advance(self, values: Array, quiet: NDArray[np.bool_]) -> Array:
+        """values[K, 55], quiet[K] -> [K, 55]."""
+        out = np.empty_like(values)
+        for k, row in enumerate(values):
+            step = self.WIDTH / (0.3 if quiet[k] else -0.08) / FRAME_RATE_HZ
+            self._band = min(self.WIDTH, max(0.0, self._band + step))
+            held = row if self._held is None else self._held
+            self._held = np.minimum(np.maximum(held, row - self._band), row + self._band)
+            out[k] = self._held
+        return out

@@ -1,0 +1,228 @@
+"""A voice -> a performing face: the speech network, the emotions and the life of a face, mixed.
+
+`Performer` streams; `perform` gives a take of a whole recording. Both are one code: a recording only
+grants more anticipation, so that a face may open its mouth in surprise and still close it in time.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS
+from animaface.robot.face.errors import InputError
+from animaface.robot.face.take import Take
+from animaface.speech.emotion import NEUTRAL, EmotionLayer, EmotionMix, parse_emotion
+from animaface.speech.layers import PauseGate, RestBand, mix
+from animaface.speech.life import Life, LifeOptions
+from animaface.speech.life.curves import min_jerk
+from animaface.speech.prosody import ProsodyFrames, ProsodyTracker
+from animaface.speech.sound import SAMPLE_RATE_HZ, Sound
+
+Array = NDArray[np.float64]
+Emotion = str | EmotionMix | Sequence[tuple[float, str | EmotionMix]]
+"""'happy:0.7', a mix, or cues [(time_s, emotion), ...] for one that changes."""
+FILE_ANTICIPATION_S: Final = 0.25
+SETTLE_S: Final = 0.75
+"""A performance ends so long after its sound, at rest."""
+_FADE_S = 0.6
+_QUIET_S = 0.3
+_LIVE_PAUSE = 0.35
+_TOUCHING = ("M", "B", "P", "F", "V")
+
+
+class SpeechFramesLike(Protocol):
+    """time_s[K], values[K, 55], phones[K, P] likelihoods."""
+
+    @property
+    def time_s(self) -> NDArray[np.float64]: ...
+    @property
+    def values(self) -> NDArray[np.floating]: ...
+    @property
+    def phones(self) -> NDArray[np.floating]: ...
+
+
+class SpeechSource(Protocol):
+    """The speech network, as far as a performer needs it."""
+
+    @property
+    def phone_names(self) -> Sequence[str]:
+        """[P] names of the likelihoods."""
+        ...
+
+    def push(self, samples: NDArray[np.float32]) -> SpeechFramesLike:
+        """samples[n] at 16 kHz -> the frames that can be told by now."""
+        ...
+
+    def flush(self) -> SpeechFramesLike:
+        """The frames still held back, as if silence followed."""
+        ...
+
+
+@dataclass(frozen=True)
+class PerformedFrames:
+    """time_s[K] of the sound, values[K, 55] of the face, phones[K, P] likelihoods, and the prosody."""
+
+    time_s: Array
+    values: Array
+    phones: Array
+    prosody: ProsodyFrames
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A take with what was heard: phones[T, P] likelihoods in the order of phone_names, and the prosody."""
+
+    take: Take
+    phones: Array
+    phone_names: tuple[str, ...]
+    prosody: ProsodyFrames
+
+
+class Performer:
+    """Push sound in chunks of any size, get frames of a face; same chunks or not, same frames.
+
+    emotion: see `Emotion`. seed: of everything that is random. anticipation_s: how long frames are held
+    back beyond the network's look-ahead to see the voice coming; 0 when live. life: which layers live.
+    """
+
+    def __init__(
+        self,
+        *,
+        emotion: Emotion = NEUTRAL,
+        seed: int = 0,
+        anticipation_s: float = 0.0,
+        life: LifeOptions | None = None,
+        speech: SpeechSource | None = None,
+    ) -> None:
+        self._speech = speech if speech is not None else _network()
+        self.phone_names = tuple(self._speech.phone_names)
+        self._touching = [i for i, name in enumerate(self.phone_names) if name in _TOUCHING]
+        self._prosody = ProsodyTracker()
+        self._ahead = round(anticipation_s * FRAME_RATE_HZ)
+        self._pause = PauseGate(1.0 if self._ahead >= round(0.2 * FRAME_RATE_HZ) else _LIVE_PAUSE)
+        self._band = RestBand()
+        self._cues = _cues(emotion)
+        self._emotion = EmotionLayer()
+        self._life = Life(seed, life)
+        self._heard = _empty_prosody()
+        self._values, self._phones = np.zeros((0, N_CHANNELS)), np.zeros((0, len(self.phone_names)))
+        self._done = 0
+        self._finished = False
+
+    def set_emotion(self, emotion: str | EmotionMix) -> None:
+        """From the next frame on; later cues are forgotten."""
+        self._cues = [(0.0, _mix_of(emotion))]
+
+    def push(self, samples: NDArray[np.float32]) -> PerformedFrames:
+        """samples[n] mono at 16 kHz -> the frames that can be told by now."""
+        if self._finished:
+            raise InputError(
+                "this performer has finished", next_step="make a new Performer for the next sound"
+            )
+        return self._take_in(self._speech.push(samples), self._prosody.push(samples))
+
+    def finish(self) -> PerformedFrames:
+        """The frames still held back; nothing can be pushed afterwards."""
+        self._finished = True
+        frames = self._speech.flush()
+        missing = len(self._values) + len(frames.values) - len(self._heard)
+        silence = np.zeros(max(0, missing + 3) * SAMPLE_RATE_HZ // 60, dtype=np.float32)
+        return self._take_in(frames, self._prosody.push(silence), last=True)
+
+    def _take_in(
+        self, frames: SpeechFramesLike, heard: ProsodyFrames, *, last: bool = False
+    ) -> PerformedFrames:
+        self._values = np.concatenate([self._values, np.asarray(frames.values, dtype=np.float64)])
+        self._phones = np.concatenate([self._phones, np.asarray(frames.phones, dtype=np.float64)])
+        self._heard = self._heard.joined(heard)
+        held = 0 if last else self._ahead
+        n = max(0, min(len(self._values), len(self._heard) - held))
+        out = self._perform(n)
+        self._values, self._phones, self._heard = self._values[n:], self._phones[n:], self._heard[n:]
+        self._done += n
+        return out
+
+    def _perform(self, n: int) -> PerformedFrames:
+        """The first [n] frames of what is held."""
+        heard = self._heard[:n]
+        if n == 0:
+            return PerformedFrames(heard.time_s, self._values[:0], self._phones[:0], heard)
+        quiet_now = self._heard.quiet_s >= _QUIET_S
+        speaks = np.concatenate([self._heard.quiet_s <= 0.0, np.zeros(self._ahead, bool)])
+        coming = np.concatenate([[0], np.cumsum(speaks)])
+        quiet = quiet_now[:n] & (coming[self._ahead + 1 : self._ahead + 1 + n] == coming[:n])
+        speech = self._band.advance(self._values[:n], quiet_now[:n])
+        touch = self._phones[:n, self._touching].sum(axis=1)
+        pause = self._pause.advance(quiet)
+        values = np.zeros((n, N_CHANNELS))
+        for part in self._between_cues(heard.time_s):
+            mood = self._emotion.advance(heard[part])
+            life = self._life.advance(heard[part], mood)
+            values[part] = mix(speech[part], touch[part], pause[part], mood, life)
+        return PerformedFrames(heard.time_s, values, self._phones[:n], heard)
+
+    def _between_cues(self, time_s: Array) -> Iterator[slice]:
+        """Parts of time_s[K] between cues; sets the emotion of each part before it is given out."""
+        first = 0
+        while first < len(time_s):
+            while self._cues and self._cues[0][0] <= time_s[first]:
+                self._emotion.set(self._cues.pop(0)[1])
+            end = int(np.searchsorted(time_s, self._cues[0][0])) if self._cues else len(time_s)
+            yield slice(first, end)
+            first = end
+
+
+def perform(
+    sound: Sound,
+    *,
+    emotion: Emotion = NEUTRAL,
+    seed: int = 0,
+    life: LifeOptions | None = None,
+    speech: SpeechSource | None = None,
+) -> Performance:
+    """A whole recording, ending at rest SETTLE_S after its last sample. Time 0 = start of the sound."""
+    performer = Performer(
+        emotion=emotion, seed=seed, anticipation_s=FILE_ANTICIPATION_S, life=life, speech=speech
+    )
+    silence = np.zeros(round(SETTLE_S * SAMPLE_RATE_HZ), dtype=np.float32)
+    parts = [performer.push(sound.samples), performer.push(silence), performer.finish()]
+    time_s = np.concatenate([p.time_s for p in parts])
+    end_s = len(sound.samples) / SAMPLE_RATE_HZ + SETTLE_S
+    kept = time_s <= end_s + 1e-9
+    left_s = time_s[kept][-1] - time_s[kept]
+    fade = np.array([min_jerk(left / _FADE_S) for left in left_s.tolist()])
+    values = np.concatenate([p.values for p in parts])[kept] * fade[:, None]
+    phones = np.concatenate([p.phones for p in parts])[kept]
+    heard = parts[0].prosody.joined(parts[1].prosody).joined(parts[2].prosody)[: int(kept.sum())]
+    notes = {"emotion": _described(emotion), "seed": str(seed), "sound": sound.source}
+    return Performance(Take(time_s[kept], values, notes), phones, performer.phone_names, heard)
+
+
+def _mix_of(emotion: str | EmotionMix) -> EmotionMix:
+    return parse_emotion(emotion) if isinstance(emotion, str) else emotion
+
+
+def _cues(emotion: Emotion) -> list[tuple[float, EmotionMix]]:
+    if isinstance(emotion, str | EmotionMix):
+        return [(0.0, _mix_of(emotion))]
+    return sorted(((float(at_s), _mix_of(e)) for at_s, e in emotion), key=lambda cue: cue[0])
+
+
+def _described(emotion: Emotion) -> str:
+    return "; ".join(f"{at_s:g} s {e}" if at_s else str(e) for at_s, e in _cues(emotion))
+
+
+def _network() -> SpeechSource:
+    from animaface.speech.stream import SpeechStream  # loads onnxruntime: only where a network is wanted
+
+    return SpeechStream()
+
+
+def _empty_prosody() -> ProsodyFrames:
+    return ProsodyFrames.silence(0)
