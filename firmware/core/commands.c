@@ -291,7 +291,7 @@ static uint16_t answer_read(const board_t *b, board_request_t *r, uint8_t *out) 
     }
     count = count > b->n_channels - first ? (uint8_t)(b->n_channels - first) : count;
     for (uint8_t i = 0; i < b->n_channels; i++) {
-        enabling |= (uint8_t)(b->channels[i].flags & BOARD_CH_QUEUED);
+        enabling = (uint8_t)(enabling | (b->channels[i].flags & BOARD_CH_QUEUED));
     }
     out[0] = BOARD_OK;
     out[1] = b->state;

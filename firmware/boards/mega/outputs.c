@@ -1,0 +1,53 @@
+/* From the core's pulses to timers and chips. */
+#include "../common/pca9685.h"
+#include "mega.h"
+
+#define EVERY_US 2000u
+
+static uint32_t done_us;
+
+/* Channels that share a timer or a chip share its rate: the slowest asked for, because a fast servo stands slow
+ * frames and an analogue one does not stand fast ones. */
+static uint16_t slowest(const board_t *b, uint8_t first, uint8_t count) {
+    uint16_t hz = 0;
+    for (uint8_t i = first; i < first + count && i < b->n_channels; i++) {
+        uint16_t own = b->channels[i].config.frame_hz;
+        if ((b->channels[i].flags & BOARD_CH_CONFIGURED) && (hz == 0u || own < hz)) {
+            hz = own;
+        }
+    }
+    return hz == 0u ? 50u : hz;
+}
+
+static void chip_run(board_t *b, uint8_t chip) {
+    uint8_t first = (uint8_t)(PWM_CHANNELS + PCA9685_OUTPUTS * chip);
+    if (first >= b->n_channels) {
+        return;
+    }
+    if (chips_lost(chip)) {
+        board_output_lost(b, first, PCA9685_OUTPUTS);
+    }
+    chips_oscillator(chip, b->setup[BOARD_SETUP_OSCILLATOR + chip]);
+    chips_rate(chip, slowest(b, first, PCA9685_OUTPUTS));
+    for (uint8_t i = 0; i < PCA9685_OUTPUTS; i++) {
+        const board_channel_config_t *c = &b->channels[first + i].config;
+        chips_put((uint8_t)(first - PWM_CHANNELS + i), board_pulse_us(b, (uint8_t)(first + i)), c->low_us, c->high_us);
+    }
+}
+
+void outputs_run(board_t *b, uint32_t now_us) {
+    if (now_us - done_us < EVERY_US) {
+        return;
+    }
+    done_us = now_us;
+    for (uint8_t timer = 0; timer < 4u; timer++) {
+        pwm_rate(timer, slowest(b, (uint8_t)(3u * timer), 3));
+    }
+    for (uint8_t i = 0; i < PWM_CHANNELS; i++) {
+        pwm_put(i, board_pulse_us(b, i));
+    }
+    for (uint8_t i = 0; i < CHIPS; i++) {
+        chip_run(b, i);
+    }
+    chips_cut(b->estop_open);
+}
