@@ -1,0 +1,113 @@
+"""The virtual servo board on its line: the firmware's core, its PWM outputs wired to the plant's shafts."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from animaface.robot.config import ActuatorConfig
+from animaface.sim.boardcore import BoardCore
+from animaface.sim.plant import Drive, Plant
+from animaface.sim.shafts import rad_per_raw, raw_middle
+from animaface.sim.wire import Wire
+
+N_CHANNELS: Final = 60
+"""As an Arduino Mega: 12 of its own and 48 of three PCA9685."""
+_REPLY_DELAY_S: Final = 0.0003  # the main loop's rhythm and the parsing, as measured on an emulated Mega
+
+
+class VirtualBoard:
+    """A servo board with hobby servos (robot.transport.BytePeer)."""
+
+    def __init__(
+        self, wire: Wire, board_id: int, actuators: Sequence[ActuatorConfig], plant: Plant, *, boot_id: int = 1, now_s: float = 0.0
+    ) -> None:  # fmt: skip
+        self.wire = wire
+        self.board_id = board_id
+        self.plant = plant
+        self.actuators = tuple(actuators)
+        self.gone: set[str] = set()
+        """Servos whose plug is out."""
+        self._channels = np.array([a.channel for a in self.actuators], np.intp)
+        self._middle_us = [raw_middle(a) for a in self.actuators]
+        self._rad_per_us = [rad_per_raw(a) for a in self.actuators]
+        self._boot_id = boot_id
+        self._start_us = 0
+        self.core = BoardCore(board_id, N_CHANNELS, boot_id=boot_id)
+        self._hung_until_s = -1.0
+        self._origin_s = now_s
+        self._seen = np.zeros(len(self.actuators), np.uint16)
+        self._push(self._seen)
+
+    def _us(self, now_s: float) -> int:
+        return int((now_s - self._origin_s) * 1e6 + 0.5)
+
+    # --- BytePeer ---
+
+    def receive(self, data: bytes, at_s: float) -> None:
+        """Bytes from the host whose last bit should be through at `at_s`."""
+        self.wire.check()
+        at_s = self.wire.arrives_s(at_s, len(data))
+        if any(self.wire.byte_faults):
+            data = self.wire.spoil(data)
+        if self._hung_until_s > 0.0:
+            return
+        self.core.advance(self._us(at_s))
+        if reply := self.core.exchange(data):
+            self.wire.say(reply, at_s + _REPLY_DELAY_S)
+
+    def next_output_s(self) -> float | None:
+        """When the next reply is through."""
+        return self.wire.next_output_s()
+
+    def fetch(self, size: int, until_s: float) -> bytes:
+        """Bytes through by `until_s`."""
+        return self.wire.fetch(size, until_s)
+
+    # --- time ---
+
+    def advance(self, now_s: float, dt_s: float) -> None:
+        """One control period: run the firmware, hand new pulse widths to the servos."""
+        del dt_s
+        if self._hung_until_s > 0.0:
+            if now_s < self._hung_until_s:
+                return
+            self.reset(now_s)
+        self.core.advance(self._us(now_s))
+        pulses = self.core.update_pulses()[self._channels]
+        if not np.array_equal(pulses, self._seen):
+            self._push(pulses)
+
+    def _push(self, pulses: np.ndarray[tuple[int], np.dtype[np.uint16]]) -> None:
+        for k, actuator in enumerate(self.actuators):
+            pulse = int(pulses[k])
+            off = pulse == 0 or actuator.name in self.gone
+            goal = None if off else (pulse - self._middle_us[k]) * self._rad_per_us[k]
+            if pulse != self._seen[k] or off:
+                self.plant.set_drive(actuator.name, Drive(goal))
+        self._seen = pulses
+
+    # --- faults ---
+
+    def reset(self, now_s: float, cause: int = 4) -> None:
+        """The board restarts: outputs low, pose remembered as in EEPROM, another boot id."""
+        remembered = self.core.update_pulses().copy()
+        self.core.close()
+        self._boot_id += 1
+        self._hung_until_s = -1.0
+        self._origin_s = now_s
+        self.core = BoardCore(self.board_id, N_CHANNELS, boot_id=self._boot_id, reset_cause=cause)
+        for channel, pulse in enumerate(remembered):
+            if pulse:
+                self.core.restore_pulse(channel, int(pulse))
+        self._push(np.zeros(len(self.actuators), np.uint16))
+
+    def hang(self, now_s: float, watchdog_s: float = 0.25) -> None:
+        """The main loop stands still: pulses go on as they are until the hardware watchdog resets."""
+        self._hung_until_s = now_s + watchdog_s
+
+    def vanish(self, name: str, gone: bool) -> None:
+        """Pull a servo's plug, or put it back."""
+        (self.gone.add if gone else self.gone.discard)(name)
+        self._seen = np.zeros_like(self._seen)
+        self._push(self.core.update_pulses()[self._channels])

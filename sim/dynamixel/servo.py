@@ -1,0 +1,413 @@
+"""One virtual servo: its control table, and what writing and time do to it."""
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from animaface.sim.dynamixel.profile import Profile
+from animaface.sim.dynamixel.tables import (
+    ACCELERATION_UNIT_RAD_S2,
+    BAUD_RATES,
+    MODELS,
+    VELOCITY_UNIT_RAD_S,
+    Item,
+)
+from animaface.sim.plant import Drive, Plant
+
+OK, RESULT_FAIL, BAD_INSTRUCTION, BAD_CRC, DATA_RANGE, DATA_LENGTH, DATA_LIMIT, ACCESS = range(8)
+ALERT: Final = 0x80
+VOLTAGE, OVERHEATING, ENCODER, SHOCK, OVERLOAD = 0x01, 0x04, 0x08, 0x10, 0x20
+"""Bits of Hardware Error Status(70) and Shutdown(63)."""
+
+_CURRENT_MODE, _VELOCITY_MODE, _POSITION_MODE, _EXTENDED_MODE, _CURRENT_POSITION_MODE, _PWM_MODE = (
+    0,
+    1,
+    3,
+    4,
+    5,
+    16,
+)
+_GOALS: Final = {100: 36, 102: 38, 104: 44}  # Goal PWM, Current, Velocity -> the item that limits it
+_COUNTS_PER_RAD: Final = 4096.0 / (2.0 * math.pi)
+_REBOOT_S: Final = 0.25
+_WATCH_PERIOD_S: Final = 0.1
+_AMBIENT_C: Final = 28.0
+_HEAT_C_PER_A2: Final = {"xl330-m288": 90.0, "xl330-m077": 90.0, "xm430-w350": 18.0}
+_HEAT_TIME_S: Final = 150.0
+_OVERLOAD_SHARE: Final = 0.9
+_OVERLOAD_S: Final = 2.0
+_PRESENT: Final = struct.Struct("<HBBhhiiiiHB")  # items 120 .. 146
+
+
+class VirtualServo:
+    """A servo of `model` with `device` as id, whose shaft is the plant's `name`."""
+
+    def __init__(self, name: str, model: str, device: int, baud: int, plant: Plant) -> None:
+        self.name = name
+        self.model = MODELS[model]
+        self.plant = plant
+        self.on_address_change: Callable[[], None] = lambda: None
+        self.present = True
+        """False: not on the bus (cable or servo gone)."""
+        self.sensor_frozen = False
+        self.ambient_c = _AMBIENT_C
+        self.supply_v = self.model.items[144].default / 10.0
+        self._frozen_rad = 0.0
+        self._temperature_c = _AMBIENT_C
+        self._overloaded_s = 0.0
+        self._watched_s = -math.inf
+        self._awake_s = -math.inf
+        self._profile = Profile()
+        self._registered: tuple[int, bytes] | None = None
+        self.memory = bytearray(self.model.size)
+        for item in self.model.items.values():
+            self._put(item, item.default)
+        self._put(self.model.items[7], device)
+        self._put(self.model.items[8], BAUD_RATES.index(baud) if baud in BAUD_RATES else 3)
+        self._boot(-math.inf)
+
+    # --- the table ---
+
+    def value(self, address: int) -> int:
+        """Number at an item's address."""
+        item = self.model.items[address]
+        return item.unpack(self.memory[address : address + item.size])
+
+    def _put(self, item: Item, value: int) -> None:
+        self.memory[item.address : item.address + item.size] = item.pack(value)
+
+    def _set(self, address: int, value: int) -> None:
+        self._put(self.model.items[address], value)
+
+    @property
+    def device(self) -> int:
+        """Id on the bus."""
+        return self.memory[7]
+
+    @property
+    def baud(self) -> int:
+        """Speed it listens at."""
+        return BAUD_RATES[self.memory[8]]
+
+    @property
+    def return_delay_s(self) -> float:
+        """Return Delay Time(9)."""
+        return self.memory[9] * 2e-6
+
+    @property
+    def status_level(self) -> int:
+        """Status Return Level(68): 0 answers only pings, 1 also reads, 2 everything."""
+        return self.memory[68]
+
+    @property
+    def torque(self) -> bool:
+        """Torque Enable(64)."""
+        return self.memory[64] == 1
+
+    @property
+    def alert(self) -> int:
+        """0x80 while there is a hardware error, else 0."""
+        return ALERT if self.memory[70] else 0
+
+    def listens(self, now_s: float) -> bool:
+        """On the bus and not booting."""
+        return self.present and now_s >= self._awake_s
+
+    def read(self, address: int, size: int, now_s: float) -> tuple[int, bytes]:
+        """(error, data). Gaps between items read as zeros."""
+        if size == 0 or address + size > self.model.size:
+            return (DATA_LENGTH if size == 0 else ACCESS), b""
+        if address < 147 and address + size > 120:
+            self._refresh(now_s)
+        memory = self.memory
+        data = bytes(memory[address : address + size])
+        for first_address, first_data, n in self.model.indirect:
+            if address < first_data + n and address + size > first_data:
+                self._refresh(now_s)
+                data = self._read_indirect(address, data, first_address, first_data, n)
+        return OK, data
+
+    def _read_indirect(self, address: int, data: bytes, first_address: int, first_data: int, n: int) -> bytes:
+        out = bytearray(data)
+        for k in range(max(address, first_data), min(address + len(data), first_data + n)):
+            target = self.value(first_address + 2 * (k - first_data))
+            if target != k:
+                out[k - address] = self.memory[target]
+        return bytes(out)
+
+    def write(self, address: int, data: bytes, now_s: float) -> int:
+        """Error of writing `data`; items before the first error stay written."""
+        item = self.model.items.get(address)
+        if item is not None and item.size == len(data) and not item.name.startswith("indirect_data"):
+            return self._write_item(item, item.unpack(data), now_s)
+        at, end = address, address + len(data)
+        if not data:
+            return DATA_LENGTH
+        while at < end:
+            item = self.model.items.get(at)
+            if item is None:
+                return ACCESS if not self._inside_item(at) else DATA_LENGTH
+            if at + item.size > end:
+                return DATA_LENGTH
+            chunk = data[at - address : at - address + item.size]
+            if item.name.startswith("indirect_data"):
+                error, at = self._write_indirect(at, data[at - address :], now_s)
+            else:
+                error = self._write_item(item, item.unpack(chunk), now_s)
+                at += item.size
+            if error:
+                return error
+        return OK
+
+    def _inside_item(self, address: int) -> bool:
+        return any(i.address < address < i.address + i.size for i in self.model.items.values())
+
+    def _write_indirect(self, at: int, data: bytes, now_s: float) -> tuple[int, int]:
+        """Write the indirect bytes from `at` on; consecutive targets go as one write -> (error, next address)."""
+        for first_address, first_data, n in self.model.indirect:
+            if not first_data <= at < first_data + n:
+                continue
+            count = min(len(data), first_data + n - at)
+            targets = [self.value(first_address + 2 * (at - first_data + k)) for k in range(count)]
+            k = 0
+            while k < count:
+                run = 1
+                while k + run < count and targets[k + run] == targets[k] + run:
+                    run += 1
+                if targets[k] == at + k:  # not pointed elsewhere: plain memory
+                    self.memory[at + k : at + k + run] = data[k : k + run]
+                elif error := self.write(targets[k], data[k : k + run], now_s):
+                    return error, at
+                k += run
+            return OK, at + count
+        return ACCESS, at
+
+    def _write_item(self, item: Item, value: int, now_s: float) -> int:
+        address = item.address
+        if not item.writable or (item.eeprom and self.torque):
+            return ACCESS
+        if not item.low <= value <= item.high or (address == 98 and value < 0):
+            return DATA_RANGE
+        if address == 116 or address in _GOALS:
+            return self._write_goal(item, value)
+        if address == 64:
+            return self._write_torque(value, now_s)
+        self._put(item, value)
+        if address in (7, 8):
+            self.on_address_change()
+        elif address in (10, 11, 20, 36, 38):
+            self._apply()
+        return OK
+
+    # --- what goals do ---
+
+    def _write_goal(self, item: Item, value: int) -> int:
+        if self.memory[98] == 0xFF:
+            return DATA_RANGE  # Bus Watchdog error: goals are locked until it is cleared
+        if item.address == 116:
+            if self.memory[11] == _POSITION_MODE and not self.value(52) <= value <= self.value(48):
+                return DATA_LIMIT
+        elif abs(value) > self.value(_GOALS[item.address]):
+            return DATA_LIMIT
+        self._put(item, value)
+        if self.memory[64]:
+            if item.address == 116:
+                self._start_profile()
+            self._apply()
+        return OK
+
+    def _write_torque(self, value: int, now_s: float) -> int:
+        if value and self.memory[70] & self.memory[63]:
+            return RESULT_FAIL  # shut down: only a reboot helps
+        if value and not self.torque:
+            self._refresh(now_s)
+            self._profile.stand(self.plant.shaft(self.name).angle_rad)
+            self.memory[64] = 1
+            if not self.value(52) <= self.value(116) <= self.value(48) and self.memory[11] == _POSITION_MODE:
+                self._set(116, min(max(self.value(132), self.value(52)), self.value(48)))
+            self._start_profile()
+        self.memory[64] = value
+        self._apply()
+        return OK
+
+    def _start_profile(self) -> None:
+        goal_rad = self._to_rad(self.value(116))
+        velocity, acceleration = self.value(112), self.value(108)
+        if self.memory[10] & 0x04:
+            if velocity:
+                self._profile.start_timed(goal_rad, velocity * 1e-3, acceleration * 1e-3)
+                return
+            velocity = acceleration = 0
+        speed = velocity * VELOCITY_UNIT_RAD_S if velocity else math.inf
+        self._profile.start(
+            goal_rad, speed, acceleration * ACCELERATION_UNIT_RAD_S2 if acceleration else math.inf
+        )
+
+    def _to_rad(self, counts: int) -> float:
+        raw = counts - self.value(20)
+        if self.memory[10] & 0x01:
+            raw = 4096 - raw
+        return (raw - 2048) / _COUNTS_PER_RAD
+
+    def _to_counts(self, angle_rad: float) -> int:
+        raw = 2048 + round(angle_rad * _COUNTS_PER_RAD)
+        if self.memory[10] & 0x01:
+            raw = 4096 - raw
+        return raw + self.value(20)
+
+    def _apply(self) -> None:
+        """Tell the motor."""
+        mode = self.memory[11]
+        if not self.memory[64] or not self.present or mode in (_CURRENT_MODE, _PWM_MODE):
+            self.plant.set_drive(self.name, Drive(goal_rad=None))
+            return
+        share = min(1.0, self.value(38) * self.model.current_unit_a / self.model.stall_current_a)
+        share *= abs(self.value(100)) / 885.0
+        if mode == _CURRENT_POSITION_MODE:
+            share = min(share, abs(self.value(102)) * self.model.current_unit_a / self.model.stall_current_a)
+        self.plant.set_drive(self.name, Drive(self._profile.position_rad, torque_share=share))
+
+    # --- what time does ---
+
+    @property
+    def busy(self) -> bool:
+        """Needs `advance` every control period."""
+        return bool(self.memory[64]) and (self._profile.moving or self.memory[11] == _VELOCITY_MODE)
+
+    def advance(self, dt_s: float) -> None:
+        """One control period of the trajectory generator."""
+        if self.memory[11] == _VELOCITY_MODE:
+            sign = -1.0 if self.memory[10] & 0x01 else 1.0
+            step = sign * self.value(104) * VELOCITY_UNIT_RAD_S * dt_s
+            self._profile.stand(self._profile.position_rad + step)
+        else:
+            self._profile.advance(dt_s)
+        self._apply()
+
+    def watch(self, now_s: float, last_instruction_s: float) -> None:
+        """Bus watchdog, temperature, overload; call at every control period."""
+        limit = self.memory[98]
+        if limit not in (0, 0xFF) and self.memory[64] and now_s - last_instruction_s > limit * 0.020:
+            self.memory[98] = 0xFF
+            self._profile.stand(self.plant.shaft(self.name).angle_rad)
+            self._apply()
+        dt_s = now_s - self._watched_s
+        if dt_s < _WATCH_PERIOD_S:
+            return
+        self._watched_s = now_s
+        if not math.isinf(dt_s):
+            self._heat(dt_s)
+
+    def _heat(self, dt_s: float) -> None:
+        current_a = self._current_a()
+        settled = self.ambient_c + _HEAT_C_PER_A2[self.model.name] * current_a * current_a
+        self._temperature_c += (settled - self._temperature_c) * -math.expm1(-dt_s / _HEAT_TIME_S)
+        overloaded = self.torque and abs(current_a) > _OVERLOAD_SHARE * self.model.stall_current_a
+        self._overloaded_s = self._overloaded_s + dt_s if overloaded else 0.0
+        if self._temperature_c > self.memory[31]:
+            self.fail(OVERHEATING)
+        if self._overloaded_s > _OVERLOAD_S:
+            self.fail(OVERLOAD)
+        if not self.value(34) <= self.supply_v * 10.0 <= self.value(32):
+            self.fail(VOLTAGE)
+
+    def fail(self, bits: int) -> None:
+        """A hardware error; where Shutdown(63) names it the torque goes off until a reboot."""
+        self.memory[70] |= bits
+        if self.memory[70] & self.memory[63] and self.memory[64]:
+            self.memory[64] = 0
+            self._apply()
+
+    def set_temperature(self, temperature_c: float) -> None:
+        """Fault injection: be that hot now."""
+        self._temperature_c = temperature_c
+
+    def freeze_sensor(self, frozen: bool) -> None:
+        """Fault injection: the position sensor keeps telling the present angle."""
+        self._frozen_rad = self.plant.shaft(self.name).angle_rad
+        self.sensor_frozen = frozen
+
+    def _current_a(self) -> float:
+        torque_nm = self.plant.shaft(self.name).torque_nm if self.memory[64] else 0.0
+        return torque_nm / self.model.stall_torque_nm * self.model.stall_current_a
+
+    def _refresh(self, now_s: float) -> None:
+        """Bring the items Realtime Tick(120) .. Present Temperature(146) up to date."""
+        shaft = self.plant.shaft(self.name)
+        angle = self._frozen_rad if self.sensor_frozen else shaft.angle_rad
+        sign = -1.0 if self.memory[10] & 0x01 else 1.0
+        velocity = sign * shaft.velocity_rad_s / VELOCITY_UNIT_RAD_S
+        current = 0.0
+        if self.memory[64]:
+            share = sign * shaft.torque_nm / self.model.stall_torque_nm
+            current = share * self.model.stall_current_a / self.model.current_unit_a
+        moving = abs(velocity) > self.value(24)
+        status = (0x00 if self.busy else 0x01) | (0x02 if self._profile.moving else 0x00)
+        _PRESENT.pack_into(
+            self.memory, 120,
+            int(now_s * 1000.0) % 32768, int(moving), status, 0,
+            max(-32768, min(32767, round(current))), round(velocity), self._to_counts(angle),
+            round(sign * self._profile.velocity_rad_s / VELOCITY_UNIT_RAD_S),
+            self._to_counts(self._profile.position_rad),
+            round(self.supply_v * 10.0), max(0, min(255, round(self._temperature_c))),
+        )  # fmt: skip
+
+    # --- registered writes, reboot, reset ---
+
+    def register(self, address: int, data: bytes) -> int:
+        """Reg Write: keep for Action."""
+        if not data or address + len(data) > self.model.size:
+            return DATA_LENGTH if not data else ACCESS
+        self._registered = (address, data)
+        self.memory[69] = 1
+        return OK
+
+    def action(self, now_s: float) -> int:
+        """Carry the registered write out."""
+        if self._registered is None:
+            return BAD_INSTRUCTION
+        address, data = self._registered
+        self._registered = None
+        self.memory[69] = 0
+        return self.write(address, data, now_s)
+
+    def _boot(self, awake_s: float) -> None:
+        for item in self.model.items.values():
+            if not item.eeprom:
+                self._put(item, item.default)
+        self._set(100, self.value(36))
+        self._set(102, self.value(38))
+        self._registered = None
+        self._awake_s = awake_s
+        self._overloaded_s = 0.0
+        self._profile.stand(self.plant.shaft(self.name).angle_rad)
+        self._set(116, self._to_counts(self._profile.position_rad))
+        self._apply()
+
+    def reboot(self, now_s: float) -> None:
+        """RAM to its defaults, torque off, hardware errors forgotten; deaf for a quarter of a second."""
+        self._boot(now_s + _REBOOT_S)
+
+    def factory_reset(self, option: int, now_s: float) -> int:
+        """0xFF all, 1 all but the id, 2 all but id and baud rate."""
+        if option not in (0xFF, 1, 2):
+            return DATA_RANGE
+        for item in self.model.items.values():
+            if (
+                item.eeprom
+                and not (item.address == 7 and option != 0xFF)
+                and not (item.address == 8 and option == 2)
+            ):
+                self._put(item, item.default)
+        self.reboot(now_s)
+        self.on_address_change()
+        return OK
+
+    def vanish(self, gone: bool) -> None:
+        """Fault injection: off the bus and without power, or back (booting)."""
+        self.present = not gone
+        self.memory[64] = 0
+        self._apply()
+        if not gone:
+            self._boot(-math.inf)
