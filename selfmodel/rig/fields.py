@@ -47,7 +47,7 @@ SKIN_CORNERS_RIGHT: Final = (130, 243)
 
 
 @cache
-def _edges() -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+def mesh_edges() -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
     """Edges of the mesh without the triangles that close the mouth."""
     up, low = set(lm.INNER_UPPER), set(lm.INNER_LOWER)
     found: set[tuple[int, int]] = set()
@@ -68,7 +68,7 @@ def harmonic(anchors: dict[int, float]) -> Array:
     twin = lm.mirror_index()
     known = {**anchors, **{int(twin[i]): v for i, v in anchors.items()}}
     xyz = lm.neutral_m()
-    a, b = _edges()
+    a, b = mesh_edges()
     w = 1.0 / np.linalg.norm(xyz[a] - xyz[b], axis=1)
     n = lm.N_VERTICES
     lap = np.zeros((n, n))
