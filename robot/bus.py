@@ -1,11 +1,30 @@
 """The boundary between the face and one serial line of servos. u in, u out; counts stay inside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from animaface.robot.face.clock import Clock
+
+T = TypeVar("T")
+Steps = Generator[float, None, T]
+"""Long work cut into pieces of at most a few transfers, so that a control loop can do one piece a
+tick. Yields how long to wait before the next piece, s."""
+
+
+def finish(steps: Steps[T], clock: Clock) -> T:
+    """Do all pieces at once and return the result."""
+    while True:
+        try:
+            wait_s = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if wait_s > 0.0:
+            clock.sleep_until_s(clock.now_s() + wait_s)
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,8 @@ class BusState:
     """Feedback of one bus. NaN where a servo cannot tell. Order: the bus' `names`.
 
     position_u, velocity_u_s in ranges; current_a; temperature_c; faults: actuator -> reason.
-    `stale[i]`: the value is from an earlier read.
+    `stale[i]`: the value is from an earlier read. `resumed`: actuators whose torque came back since
+    the last state, at this u; `stopped`: the whole line lost its arming, with the reason.
     """
 
     time_s: float
@@ -34,6 +54,8 @@ class BusState:
     temperature_c: NDArray[np.float64]
     stale: NDArray[np.bool_]
     faults: dict[str, str] = field(default_factory=dict)
+    resumed: dict[str, float] = field(default_factory=dict)
+    stopped: str = ""
 
 
 class Bus(Protocol):
@@ -50,12 +72,28 @@ class Bus(Protocol):
         """Torque on, gently, one at a time, at the measured (or remembered) pose -> u of each."""
         ...
 
+    def connect_steps(self) -> Steps[list[DeviceInfo]]:
+        """`connect` in pieces."""
+        ...
+
+    def enable_steps(self) -> Steps[Mapping[str, float]]:
+        """`enable` in pieces."""
+        ...
+
     def write(self, u: NDArray[np.float64]) -> None:
         """Send goals, u[len(names)] in 0..1. Never blocks longer than one transfer."""
         ...
 
     def read(self) -> BusState:
-        """Newest feedback."""
+        """Fresh feedback of every actuator; waits for it (some milliseconds)."""
+        ...
+
+    def request(self) -> None:
+        """Ask for the next share of feedback and do not wait: once a tick, after `write`."""
+        ...
+
+    def collect(self) -> BusState:
+        """What has come in since `request`, waiting 1 ms at most: once a tick, before `write`."""
         ...
 
     def release(self) -> None:

@@ -27,7 +27,7 @@ _SWEEPS = 4
 
 
 class Reason(IntFlag):
-    """Why what was applied is not what was asked. ABSENT and FAULT are set by the robot, not the gate."""
+    """Why what was applied is not what was asked. The last three are set by the robot, not the gate."""
 
     NONE = 0
     NOT_FINITE = 1
@@ -39,6 +39,7 @@ class Reason(IntFlag):
     HEAT = 64
     ABSENT = 128
     FAULT = 256
+    RAMP = 512
 
 
 Reasons = NDArray[np.uint16]

@@ -1,0 +1,185 @@
+# ruff: noqa: N802 - the names of the methods that are replaced are the SDK's
+"""What dynamixel-sdk 4.1.0 gets wrong, mended in this one place.
+
+- Byte stuffing on the way out is computed and thrown away: done here.
+- Un-stuffing loses bytes in rare payloads, fast replies are never un-stuffed: done here.
+- Packet timeouts count a USB latency of 16 ms on the wall clock: 1 ms here, on the injected clock.
+- After an exception on the line the port says busy for ever: it never does here.
+- A corrupt reply ends a group read: here the decoder looks on for the next header.
+- The CRC table is built anew for each packet: once here.
+
+The SDK's own instruction builders (ping, read, write, sync read, sync write, reboot) are used as they are.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynamixel_sdk import PortHandler
+from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
+from dynamixel_sdk.robotis_def import (
+    BROADCAST_ID,
+    COMM_RX_CORRUPT,
+    COMM_RX_TIMEOUT,
+    COMM_SUCCESS,
+    COMM_TX_ERROR,
+    MAX_ID,
+)
+
+from animaface.robot.face.clock import Clock
+from animaface.robot.transport import Transport
+
+LATENCY_TIMER_MS = 1.0
+_HEADER = b"\xff\xff\xfd\x00"
+_PATTERN, _STUFFED = b"\xff\xff\xfd", b"\xff\xff\xfd\xfd"
+_STATUS = 0x55
+_MAX_PACKET = 1024
+_TICK_S = 1e-7  # times nearer than this are the same: sums of floats must not wait for ever
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x8005 if crc & 0x8000 else crc << 1
+        table.append(crc & 0xFFFF)
+    return tuple(table)
+
+
+_CRC_TABLE = _crc_table()
+
+
+def crc16(data: Sequence[int], crc: int = 0) -> int:
+    """CRC-16/BUYPASS (polynomial 0x8005, start 0), as Protocol 2.0 wants it."""
+    for byte in data:
+        crc = ((crc << 8) & 0xFFFF) ^ _CRC_TABLE[(crc >> 8) ^ byte]
+    return crc
+
+
+class LinePort(PortHandler):  # type: ignore[misc]
+    """The SDK's port over our Transport and Clock: no wall time, so it runs in lock-step too."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        super().__init__("transport")
+        self._transport = transport
+        self._clock = clock
+        self._deadline_s = 0.0
+        self.baudrate = transport.baud
+        self.tx_time_per_byte = 10_000.0 / transport.baud
+        self.margin_s = (2.0 * LATENCY_TIMER_MS + 2.0) * 1e-3
+        self.is_open = True
+
+    def closePort(self) -> None:
+        """Close the transport."""
+        self._transport.close()
+        self.is_open = False
+
+    def clearPort(self) -> None:
+        """Forget what came in and nobody read."""
+        self._transport.discard_input()
+
+    def readPort(self, length: int) -> bytes:
+        """What has arrived; when that is less than `length`, wait until the packet's deadline for the rest."""
+        data = self._transport.read(_MAX_PACKET * 4, 0.0)
+        left_s = self._deadline_s - self._clock.now_s()
+        if len(data) < length and left_s > _TICK_S:
+            data += self._transport.read(length - len(data), left_s)
+        return data
+
+    def writePort(self, packet: bytes) -> int:
+        """Send all."""
+        self._transport.write(bytes(packet))
+        return len(packet)
+
+    def setPacketTimeout(self, packet_length: int) -> None:
+        """The reply's time on the wire and the latency of the adapter."""
+        self._deadline_s = self._clock.now_s() + self.tx_time_per_byte * 1e-3 * packet_length + self.margin_s
+
+    def setPacketTimeoutMillis(self, msec: float) -> None:
+        """A deadline `msec` from now."""
+        self._deadline_s = self._clock.now_s() + msec * 1e-3
+
+    def isPacketTimeout(self) -> bool:
+        """Whether the deadline is past."""
+        return self._clock.now_s() >= self._deadline_s - _TICK_S
+
+    def getCurrentTime(self) -> float:
+        """Milliseconds of the injected clock."""
+        return self._clock.now_s() * 1e3
+
+
+class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
+    """The SDK's packet handler with the ways in and out replaced. `crc_errors` counts bad replies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = bytearray()
+        self.crc_errors = 0
+
+    def updateCRC(self, crc_accum: int, data_blk_ptr: Sequence[int], data_blk_size: int) -> int:
+        """CRC of the first `data_blk_size` bytes."""
+        return crc16(data_blk_ptr[:data_blk_size], crc_accum)
+
+    def txPacket(self, port: Any, txpacket: Sequence[int]) -> int:
+        """Stuff, frame, send. The SDK left room for header and CRC in `txpacket`."""
+        length = txpacket[5] | txpacket[6] << 8
+        body = bytes(txpacket[7 : 7 + length - 2]).replace(_PATTERN, _STUFFED)
+        if len(body) + 9 > _MAX_PACKET:
+            return int(COMM_TX_ERROR)
+        packet = bytearray(_HEADER)
+        packet.append(txpacket[4])
+        packet += (len(body) + 2).to_bytes(2, "little")
+        packet += body
+        packet += crc16(packet).to_bytes(2, "little")
+        self._buffer.clear()
+        port.clearPort()
+        port.writePort(packet)
+        return int(COMM_SUCCESS)
+
+    def rxPacket(self, port: Any, fast_option: bool) -> tuple[list[int], int]:
+        """The next status packet, un-stuffed, until the port's deadline."""
+        bad_before = self.crc_errors
+        while True:
+            packet = self._take(BROADCAST_ID if fast_option else MAX_ID)
+            if packet is not None:
+                return packet, int(COMM_SUCCESS)
+            more = port.readPort(self._missing())
+            self._buffer += more
+            if not more and port.isPacketTimeout():
+                corrupt = self._buffer or self.crc_errors > bad_before
+                return [], int(COMM_RX_CORRUPT if corrupt else COMM_RX_TIMEOUT)
+
+    def _missing(self) -> int:
+        """How many bytes the packet that has begun still needs."""
+        have = len(self._buffer)
+        if have < 7:
+            return 11 - have
+        return max(7 + (self._buffer[5] | self._buffer[6] << 8) - have, 1)
+
+    def _take(self, max_id: int) -> list[int] | None:
+        """Cut one whole status packet out of the buffer; noise and echoes before it are dropped."""
+        buffer = self._buffer
+        while True:
+            start = buffer.find(_HEADER)
+            if start < 0:
+                del buffer[: max(len(buffer) - 3, 0)]
+                return None
+            del buffer[:start]
+            if len(buffer) < 7:
+                return None
+            total = 7 + (buffer[5] | buffer[6] << 8)
+            if not 10 <= total <= _MAX_PACKET or buffer[4] > max_id:
+                del buffer[:3]
+                continue
+            if len(buffer) < total:
+                return None
+            if crc16(buffer[: total - 2]) != buffer[total - 2] | buffer[total - 1] << 8:
+                self.crc_errors += 1
+                del buffer[:3]
+                continue
+            packet = bytes(buffer[:total])
+            del buffer[:total]
+            if packet[7] != _STATUS or total < 11:
+                continue  # our own instruction, echoed by the adapter
+            body = packet[7:-2].replace(_STUFFED, _PATTERN)
+            return [*packet[:5], *(len(body) + 2).to_bytes(2, "little"), *body, *packet[-2:]]

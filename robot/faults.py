@@ -1,0 +1,106 @@
+"""What each fault leads to: one table. docs/ shows the same to people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+Action = Literal["hold", "drop", "back_off", "reconnect", "mend", "keep_last", "refuse"]
+"""hold: keep the last goal. drop: take the actuator and its group out, the rest goes on. back_off: shrink
+the allowed way from neutral. reconnect: open, verify, arm and ramp when the line is back. mend: set up
+again, torque on at the measured pose, ramp. keep_last: the newest good value stays. refuse: an error now."""
+
+
+class Fault(StrEnum):
+    """What can go wrong, as the host sees it."""
+
+    LINE = "line"
+    SILENT = "silent"
+    REBOOTED = "rebooted"
+    WATCHDOG = "watchdog"
+    HARDWARE = "hardware"
+    HOT = "hot"
+    TRIPPED = "tripped"
+    BOARD_RESET = "board reset"
+    CHANNEL = "channel"
+    ABSENT = "absent"
+    WRONG_MODEL = "wrong model"
+    REQUEST = "request"
+    LATE = "late"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the host does, and whether the fault can be seen at all on each kind of servo."""
+
+    action: Action
+    takes_group: bool
+    tell: str
+    servos_that_report: str
+    servos_that_cannot: str
+
+
+RESPONSES: Final[dict[Fault, Response]] = {
+    Fault.LINE: Response(
+        "reconnect", True, "bus {where} is gone; the rest of the face goes on",
+        "writing or reading fails", "writing or reading fails",
+    ),
+    Fault.SILENT: Response(
+        "mend", True, "{where} does not answer",
+        "three answers missing in a row", "cannot be detected",
+    ),
+    Fault.REBOOTED: Response(
+        "mend", True, "{where} restarted; it is set up again",
+        "torque off or goal not as told, polled every .3 s", "cannot be detected",
+    ),
+    Fault.WATCHDOG: Response(
+        "mend", False, "{where} noticed a silence of the host",
+        "bus watchdog register", "the board's trip, see TRIPPED",
+    ),
+    Fault.HARDWARE: Response(
+        "mend", True, "{where} reports a hardware error",
+        "alert bit, then Hardware Error Status", "cannot be detected",
+    ),
+    Fault.HOT: Response(
+        "back_off", True, "{where} is hot: it moves less",
+        "temperature: less from 60 C, neutral at 70 C", "thermal budget of the gate",
+    ),
+    Fault.TRIPPED: Response(
+        "reconnect", True, "the board of {where} tripped",
+        "-", "state and reason in every acknowledgement",
+    ),
+    Fault.BOARD_RESET: Response(
+        "reconnect", True, "the board of {where} restarted",
+        "-", "not greeted, boot id differs",
+    ),
+    Fault.CHANNEL: Response(
+        "drop", True, "{where}: its output is off",
+        "-", "channel flags in the board's status",
+    ),
+    Fault.ABSENT: Response(
+        "drop", True, "{where} is configured but absent",
+        "no answer to ping", "only a board that is missing; a servo cannot be seen",
+    ),
+    Fault.WRONG_MODEL: Response(
+        "drop", True, "{where} is another model than the face config says",
+        "model number", "cannot be detected",
+    ),
+    Fault.REQUEST: Response(
+        "keep_last", False, "a command for {where} was not a number",
+        "the gate", "the gate",
+    ),
+    Fault.LATE: Response(
+        "keep_last", False, "frames came too late",
+        "due times", "due times",
+    ),
+    Fault.NOISE: Response(
+        "hold", False, "bytes were lost or flipped on bus {where}",
+        "CRC, counted; one retry", "CRC, counted; one retry",
+    ),
+}  # fmt: skip
+
+
+def fault_of(text: str) -> Fault | None:
+    """The fault at the head of a '<fault>: <detail>' text of a bus."""
+    head = text.partition(":")[0]
+    return Fault(head) if head in {f.value for f in Fault} else None

@@ -1,0 +1,264 @@
+"""A servo board as a Bus. Its hobby servos tell nothing: positions are NaN, faults are the board's.
+
+Goals go out as SET with a time to live; the board answers each, and the answers are taken on the next
+tick. A board that trips or restarts says so in its next answer: `BusState.stopped`. `enable` then greets,
+configures and arms it again, and tells at which pulse every channel stands, so that nothing jumps.
+"""
+
+import binascii
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.bus import BusState, DeviceInfo, Steps, finish
+from animaface.robot.config import ActuatorConfig, FaceConfig
+from animaface.robot.face.clock import Clock
+from animaface.robot.face.errors import DeviceError, TransportError
+from animaface.robot.faults import Fault
+from animaface.robot.servo_board import frames
+from animaface.robot.servo_board.frames import Ack, BoardState, ChannelFlag, Command, Frame, Hello, Status
+from animaface.robot.servo_board.line import BoardLine
+from animaface.robot.transport import OpenTransport
+
+LIFE_MS = 200
+STAGGER_MS = 50
+_GREET_S = 2.5  # an Arduino restarts when its port is opened and sits in its boot loader for a while
+_SILENT_S = 0.25
+_STATUS_EVERY = 10
+_SPEED_MARGIN = 1.25  # the gate is the limit; the board's ramp is the net below it
+_HEAVY = ("jaw", "neck")
+_FLAG_FAULTS = {ChannelFlag.OVER_DUTY: "over its duty ceiling", ChannelFlag.LOST: "let go by the board"}
+
+
+class ServoBoardBus:
+    """All channels of one board of the face. Not connected until `connect`."""
+
+    names: Sequence[str]
+    _faults: dict[str, str]
+
+    def __init__(self, config: FaceConfig, bus: str, open_transport: OpenTransport, clock: Clock) -> None:
+        self.bus = bus
+        self.board_id = config.buses[bus].board_id
+        self.hello: Hello | None = None
+        self.clamped = 0
+        self._open = open_transport
+        self._clock = clock
+        self._actuators = config.on_bus(bus)
+        self._line: BoardLine | None = None
+        self._use(self._actuators)
+
+    # ---- connect and enable
+
+    def connect(self) -> list[DeviceInfo]:
+        """Greet, verify and configure. TransportError: no line; DeviceError: no or another board."""
+        return finish(self.connect_steps(), self._clock)
+
+    def connect_steps(self) -> Steps[list[DeviceInfo]]:
+        """`connect` in pieces."""
+        self.close()
+        self._line = BoardLine(self._open(self.bus), self._clock, self._on_answer)
+        yield from self._greet_and_configure()
+        hello = self.hello
+        firmware = hello.firmware if hello else ""
+        there = hello.n_channels if hello else 0
+        self._use(tuple(a for a in self._actuators if _channel(a) < there))
+        return [
+            DeviceInfo(a.name, True, a.model, firmware)
+            if _channel(a) < there
+            else DeviceInfo(a.name, False, problem=f"the board has {there} channels, not {_channel(a)}")
+            for a in self._actuators
+        ]
+
+    def enable(self) -> Mapping[str, float]:
+        """Arm; pulses on, one channel after another, at the pose the board remembers."""
+        return finish(self.enable_steps(), self._clock)
+
+    def enable_steps(self) -> Steps[Mapping[str, float]]:
+        """`enable` in pieces; greets and configures anew a board that restarted."""
+        self._armed = False
+        line = self._lined
+        if Ack.of(line.ask(Command.ARM, LIFE_MS.to_bytes(2, "little"))).status in (
+            frames.NOT_GREETED,
+            frames.NOT_CONFIGURED,
+        ):
+            yield from self._greet_and_configure()
+        line.order(Command.ARM, LIFE_MS.to_bytes(2, "little"))
+        line.order(Command.ENABLE, struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS))
+        deadline_s = self._clock.now_s() + 1.0 + 2e-3 * STAGGER_MS * len(self._actuators)
+        status = self._status()
+        while status.flags & 4 or not self._all_on(status):
+            if self._clock.now_s() > deadline_s:
+                raise DeviceError(f"bus {self.bus!r}: the board does not switch its channels on")
+            line.order(Command.SET, frames.targets(LIFE_MS, {}))  # keeps it alive, moves nothing
+            yield 0.02
+            status = self._status()
+        line.order(Command.SET, frames.targets(LIFE_MS, {}))
+        self._answered_s = self._clock.now_s()
+        self._stopped, self._armed, self._faults = "", True, {}
+        pulses = dict(enumerate(status.pulses_us, status.first))
+        return {a.name: a.raw_to_u(pulses[_channel(a)]) for a in self._used}
+
+    def _greet_and_configure(self) -> Steps[None]:
+        line = self._lined
+        deadline_s = self._clock.now_s() + _GREET_S
+        while True:
+            try:
+                self.hello = hello = Hello.of(line.ask(Command.HELLO, frames.hello(self.board_id)))
+                break
+            except (DeviceError, struct.error):
+                if self._clock.now_s() > deadline_s:
+                    raise DeviceError(
+                        f"bus {self.bus!r}: no servo board answers",
+                        next_step="check power, port and baud rate; animaface flash puts the firmware on",
+                    ) from None
+                yield 0.02
+        if hello.status or hello.protocol != frames.PROTOCOL_VERSION:
+            raise DeviceError(
+                f"bus {self.bus!r}: wanted board id {self.board_id} with protocol {frames.PROTOCOL_VERSION}, "
+                f"found id {hello.board_id} with protocol {hello.protocol}, firmware {hello.firmware}",
+                next_step="correct board_id in the face config, or animaface flash",
+            )
+        wanted = {_channel(a): _channel_config(a) for a in self._actuators if _channel(a) < hello.n_channels}
+        if hello.config_crc == binascii.crc_hqx(b"".join(wanted[c] for c in sorted(wanted)), 0xFFFF):
+            return  # the board remembers: a host that comes back need not let go
+        line.order(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
+        for channel in sorted(wanted):
+            yield 0.0
+            line.order(Command.CONFIG, wanted[channel])
+
+    # ---- one tick: collect, write, request
+
+    def write(self, u: NDArray[np.float64]) -> None:
+        """One SET with every channel."""
+        raw = np.rint(self._zero + np.asarray(u, dtype=np.float64) * self._per_u)
+        pulses = np.clip(raw, self._low, self._high).astype(np.int64).tolist()
+        payload = frames.targets(LIFE_MS, dict(zip(self._channels, pulses, strict=True)))
+        self._lined.send(Command.SET, payload)
+
+    def request(self) -> None:
+        """Every tenth time: ask for the state of all channels."""
+        self._turn += 1
+        if self._turn % _STATUS_EVERY == 0:
+            self._lined.send(Command.READ, bytes((0, max(self._channels, default=0) + 1)))
+
+    def collect(self) -> BusState:
+        """What the board said since. TransportError when it has said nothing for .25 s."""
+        self._lined.poll()
+        now_s = self._clock.now_s()
+        if self._armed and now_s - self._answered_s > _SILENT_S:
+            self._lined.poll(0.002)  # after a pause of the host its answers may lie there unread
+            if now_s - self._answered_s > _SILENT_S:
+                self._answered_s = now_s
+                raise TransportError(
+                    f"bus {self.bus!r}: the servo board is silent", next_step="check its power"
+                )
+        return self._state()
+
+    def read(self) -> BusState:
+        """Ask for the state and wait for it."""
+        self._see(self._status())
+        return self._state()
+
+    def release(self) -> None:
+        """True low on every channel, at once."""
+        self._armed = False
+        if self._line is not None:
+            self._line.order(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
+
+    def close(self) -> None:
+        """Close the line."""
+        self._armed = False
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    # ---- inside
+
+    @property
+    def _lined(self) -> BoardLine:
+        if self._line is None:
+            raise TransportError(f"bus {self.bus!r} is not connected", next_step="connect it first")
+        return self._line
+
+    def _use(self, actuators: tuple[ActuatorConfig, ...]) -> None:
+        self._used = actuators
+        self.names = tuple(a.name for a in actuators)
+        self._channels = [_channel(a) for a in actuators]
+        self._zero = np.array([a.u_to_raw(0.0) for a in actuators])
+        self._per_u = np.array([a.u_to_raw(1.0) - a.u_to_raw(0.0) for a in actuators])
+        self._low = np.array([a.limits[0] for a in actuators])
+        self._high = np.array([a.limits[1] for a in actuators])
+        self._faults = {}
+        self._stopped = ""
+        self._armed = False
+        self._turn = 0
+        self._answered_s = 0.0
+
+    def _status(self) -> Status:
+        count = max(self._channels, default=0) + 1
+        return Status.of(self._lined.ask(Command.READ, bytes((0, count))))
+
+    def _all_on(self, status: Status) -> bool:
+        flags = dict(enumerate(status.channel_flags, status.first))
+        return all(flags.get(c, 0) & ChannelFlag.ON for c in self._channels)
+
+    def _on_answer(self, frame: Frame) -> None:
+        """Answers nobody waited for: to SET and to the READ of `request`."""
+        if not frame.type & 0x80 or len(frame.payload) < 5:
+            return
+        self._answered_s = self._clock.now_s()
+        if frame.type == Command.READ | 0x80 and len(frame.payload) > 17:
+            self._see(Status.of(frame.payload))
+        elif frame.type == Command.SET | 0x80 and self._armed:
+            ack = Ack.of(frame.payload)
+            self.clamped += ack.count
+            if ack.status == frames.NOT_GREETED:
+                self._stop(Fault.BOARD_RESET, "the board restarted")
+            elif ack.status or ack.state != BoardState.ARMED:
+                self._stop(Fault.TRIPPED, frames.REASON_TEXT.get(ack.reason, str(ack.reason)))
+
+    def _stop(self, fault: Fault, detail: str) -> None:
+        self._armed = False
+        self._stopped = f"{fault}: {detail}"
+
+    def _see(self, status: Status) -> None:
+        if not self._armed:
+            return
+        if status.state == BoardState.TRIPPED:
+            self._stop(Fault.TRIPPED, frames.REASON_TEXT.get(status.reason, str(status.reason)))
+            return
+        flags = dict(enumerate(status.channel_flags, status.first))
+        for name, channel in zip(self.names, self._channels, strict=True):
+            told = [text for flag, text in _FLAG_FAULTS.items() if flags.get(channel, 0) & flag]
+            if told:
+                self._faults[name] = f"{Fault.CHANNEL}: {', '.join(told)}"
+            else:
+                self._faults.pop(name, None)
+
+    def _state(self) -> BusState:
+        n = len(self.names)
+        nan = np.full((4, n), np.nan)
+        stale = np.zeros(n, dtype=bool)
+        return BusState(
+            self._clock.now_s(), nan[0], nan[1], nan[2], nan[3], stale, dict(self._faults), {}, self._stopped
+        )
+
+
+def _channel(actuator: ActuatorConfig) -> int:
+    return int(actuator.channel or 0)
+
+
+def _channel_config(a: ActuatorConfig) -> bytes:
+    """The 20 bytes of CONFIG."""
+    low, high = a.limits
+    neutral = round(a.u_to_raw(a.neutral_u))
+    span_us = high - low
+    speed = min(max(round(a.speed_per_s * span_us * _SPEED_MARGIN), 1), 65535)
+    us_per_deg = span_us / a.travel_deg
+    park_deg_s = 20.0 if a.region in _HEAVY else 60.0  # 20 deg/s = .35 rad/s: nothing heavy falls
+    return struct.pack(
+        "<BBHHHHHHHHBB", _channel(a), frames.ON_LOSS[a.effective_on_loss], round(low), round(high), neutral,
+        neutral, speed, 0, max(round(park_deg_s * us_per_deg), 1), round(a.servo.frame_hz), 255, 0,
+    )  # fmt: skip
