@@ -63,4 +63,8 @@ def _spread(neutral_m: Array, spread_m: float) -> Array:
         return np.asarray(np.exp(-0.5 * far**2))
 
     weights = np.linalg.solve(kernel(neutral_m[nodes]), kernel(neutral_m).T).T
-    return np.asarray(weights[:, 1:-1])
+    out = np.asarray(weights[:, 1:-1])
+    out[list(lm.INNER_UPPER)] = out[list(lm.INNER_LOWER)] = np.eye(
+        len(lm.INNER_UPPER)
+    )  # lips not sealed, too
+    return out

@@ -111,9 +111,11 @@ def test_irises_turn_with_the_eye_by_the_angles_of_gaze() -> None:
 
 
 def test_a_batch_costs_little_per_frame() -> None:
-    """About 50 us a frame on a busy core; the limit is ten times that."""
+    """About 30 us a frame on an idle core; best of several, with much room for busy machines."""
     v = np.random.default_rng(2).uniform(0.0, 1.0, (600, 55))
-    default_rig().landmarks_m(v, lips_meet=True)
-    start = time.perf_counter()
-    default_rig().landmarks_m(v, lips_meet=True)
-    assert (time.perf_counter() - start) / 600 < 500e-6
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        default_rig().landmarks_m(v, lips_meet=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) / 600 < 500e-6
