@@ -11,7 +11,7 @@ from animaface.selfmodel.rig.handles import Pull
 
 SHAPES: Final[dict[str, tuple[Pull, ...]]] = {
     # --- jaw slides: both pterygoids, or the one across
-    "jawForward": (Pull("chin", (1, 1), (0, -1, 10.5), "jaw"),),
+    "jawForward": (Pull("chin", (1, 1), (0, 0, 10.5), "jaw"),),
     "jawLeft": (
         Pull("chin", (1, 1), (8.5, 0, 0), "jaw"),
         Pull("upper_lip_inner", (60, 40), (1, 0, 0), "upper"),

@@ -55,7 +55,14 @@ def test_lips_meet_instead_of_passing_through_each_other() -> None:
     free, meeting = rig.landmarks_m(v), rig.landmarks_m(v, lips_meet=True)
     assert (free[:, LOWER, 1] - free[:, UPPER, 1]).max() > 5e-3  # else this test says nothing
     assert (meeting[:, LOWER, 1] - meeting[:, UPPER, 1]).max() < 1e-9
-    for name in ("mouthShrugLower", "mouthRollLower", "mouthRollUpper", "mouthPressLeft", "mouthClose"):
+    for name in (
+        "mouthShrugLower",
+        "mouthRollLower",
+        "mouthRollUpper",
+        "mouthPressLeft",
+        "mouthClose",
+        "jawForward",
+    ):
         assert float(rig.gap_m(values(**{name: 1.0}))) < 3e-4, name
 
 
