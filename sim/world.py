@@ -91,6 +91,11 @@ class SimWorld:
         """Time of the last control period, on the clock's scale."""
         return self._origin_s + self._ticks * PERIOD_S
 
+    @property
+    def simulated_s(self) -> float:
+        """How long body and devices have lived."""
+        return self._ticks * PERIOD_S
+
     def advance(self, to_s: float) -> None:
         """Bring body and devices to `to_s`."""
         target = int((to_s - self._origin_s) / PERIOD_S + 1e-6)
