@@ -94,26 +94,26 @@ class Crank:
 _D: Final = 1e-3
 CRANKS: Final[dict[str, Crank]] = {
     # skin handles: stroke in m
-    "brow_inner": Crank(17 * _D, (150, 30), 1.6, 0.5, (0.20, 1, 0), (0.75, 0, -0.5), 13 * _D, -28),
-    "brow_outer": Crank(16 * _D, (160, 42), 1.7, 0.4, (0.05, 1, -0.15), (0.35, 0, 0.8), 13 * _D, 25),
-    "lip_upper": Crank(13.5 * _D, (160, 45), 1.7, 0.5, (0.12, 1, 0), (0, 0, 1), 9.5 * _D, 12),
-    "lip_upper_middle": Crank(13 * _D, (162, 48), 1.7, 0.5, (0, 1, 0), (0, 0, 1), 9.5 * _D, 12),
-    "lip_lower": Crank(20 * _D, (148, 22), 1.8, -0.4, (0.10, -1, 0), (0, 0, 1), 14 * _D, 10),
-    "lip_lower_middle": Crank(20 * _D, (150, 24), 1.8, -0.4, (0, -1, 0), (0, 0, 1), 14 * _D, 10),
+    "brow_inner": Crank(16 * _D, (166, 62), 1.4, 0.3, (0.20, 1, 0), (0.75, 0, -0.5), 11 * _D, -28),
+    "brow_outer": Crank(15 * _D, (166, 62), 1.4, 0.3, (0.05, 1, -0.15), (0.35, 0, 0.8), 11 * _D, 25),
+    "lip_upper": Crank(14.5 * _D, (165, 60), 1.4, 0.3, (0.12, 1, 0), (0, 0, 1), 8.5 * _D, 8),
+    "lip_upper_middle": Crank(14 * _D, (165, 60), 1.4, 0.3, (0, 1, 0), (0, 0, 1), 8.5 * _D, 8),
+    "lip_lower": Crank(21 * _D, (60, 165), 1.4, 0.3, (0.10, -1, 0), (0, 0, 1), 13 * _D, 6),
+    "lip_lower_middle": Crank(21 * _D, (60, 165), 1.4, 0.3, (0, -1, 0), (0, 0, 1), 13 * _D, 6),
     # joints: stroke in rad (lids, eyes, jaw, neck) or m (jaw slide, tongue)
-    "lid_upper": Crank(np.deg2rad(43), (138, 14), 1.7, 0.3),
-    "lid_lower": Crank(np.deg2rad(-14), (150, 28), 1.7, 0.3),
+    "lid_upper": Crank(np.deg2rad(53), (70, 156), 1.5, 0.1),
+    "lid_lower": Crank(np.deg2rad(-16), (75, 168), 1.5, 0.1),
     "eye_yaw": Crank(np.deg2rad(60), (148, 32), 3.0),
     "eye_pitch": Crank(np.deg2rad(52), (150, 30), 2.4),
-    "jaw_open": Crank(JAW_OPEN_RAD * 1.09, (118, 14), 1.8, 0.35),
-    "jaw_slide": Crank(2 * JAW_SLIDE_M, (155, 35), 1.6, 0.6),
+    "jaw_open": Crank(JAW_OPEN_RAD * 1.2, (82, 172), 1.6, 0.0),
+    "jaw_slide": Crank(2 * JAW_SLIDE_M, (152, 44), 1.5, 0.3),
     "neck": Crank(1.10, (145, 32), 2.2),
     "neck_yaw": Crank(1.40, (140, 40), 5.0),
     "tongue_out": Crank(26 * _D, (150, 20), 2.0),
     "tongue_up": Crank(16 * _D, (150, 30), 2.0),
-    # tendons: length wound up by the horn, m; it starts near dead centre and ends near the other
-    "nose_wing": Crank(11.5 * _D, (8, 148), 2.6),
-    "cheek": Crank(11.5 * _D, (6, 146), 2.6),
+    # tendons: length wound up by the horn, m; it starts near dead centre
+    "nose_wing": Crank(11.5 * _D, (3, 100), 2.6),
+    "cheek": Crank(12.5 * _D, (3, 100), 2.6),
 }
 
 # Cable pull on the left side.
@@ -124,10 +124,10 @@ PULL_DIRECTION: Final[dict[str, tuple[float, float, float]]] = {
 
 # Five-bar of the left mouth corner, in the plane x outwards, y up, origin at the corner at rest.
 FIVE_BAR_BASE_A: Final = (0.0150, 0.0300)
-FIVE_BAR_BASE_B: Final = (0.0340, -0.0120)
-FIVE_BAR_CRANKS: Final = (0.0135, 0.0135)
-FIVE_BAR_PHASE_A_DEG: Final = (222.0, 128.0)
-FIVE_BAR_PHASE_B_DEG: Final = (131.0, 37.0)
+FIVE_BAR_BASE_B: Final = (0.0400, -0.0100)
+FIVE_BAR_CRANKS: Final = (0.0215, 0.0160)
+FIVE_BAR_PHASE_A_DEG: Final = (186.0, 98.0)
+FIVE_BAR_PHASE_B_DEG: Final = (176.0, 84.0)
 
 CORNER_ON_JAW: Final = 0.35
 """Share of the jaw's motion that the soft corner of the mouth follows."""

@@ -28,6 +28,7 @@ _TENDON_PARTS = ("nose_wing_", "cheek_")
 _JAW_ROD = np.array([9.0, 2500.0])  # N m/rad of the opening rods, N/m of the slide's
 _JAW_ROD_DAMPING = np.array([0.08, 14.0])
 _JAW_REST = np.array([0.9, 500.0])  # a jaw without servos hangs in its joint's springs
+_TEETH, _BITE_RAD = 40.0, -0.012  # N m/rad of the rows of teeth, where they meet
 _NECK_ROD, _NECK_ROD_DAMPING = 45.0, 0.9
 _LID_SPRING, _EYE_SPRING = 0.03, 0.02  # N m/rad
 
@@ -94,6 +95,9 @@ class SimFace:
         self._servos = Servos(acts, rng)
         self._model = build_chassis(self._servos.motors, self._names, self._dt)
         self._data = mujoco.MjData(self._model)
+        mujoco.mj_forward(self._model, self._data)
+        # Springs carry the weight of jaw and head at rest, as builders mount them.
+        self._carried = np.array(self._data.qfrc_bias[:N_BONES])
         self._data.qpos[N_BONES:] = self._servos.motors.start_rad
         self._tables = Tables(acts)
         self._roles = _roles(self._parts)
@@ -128,12 +132,12 @@ class SimFace:
         self._neighbours = _neighbour_matrix(handles)
         pull = np.array([_pull(t) for t in tendons]).reshape(-1, 3)
         self._shape = Shape(skin, pull)
-        width = np.array([4.5e-4 if h.startswith("brow") else 2.0e-4 for h in handles])
+        width = np.array([2.2e-4 if h.startswith("brow") else 1.3e-4 for h in handles])
         self._drag = Drag(len(handles), width * rng.uniform(0.7, 1.3, len(handles)),
                           np.full(len(handles), 0.045) * rng.uniform(0.8, 1.2, len(handles)), 0.7)  # fmt: skip
         t = len(tendons)
         self._tendons = Tendons(
-            skin.tendon_stiffness, 0.33 * rng.uniform(0.8, 1.2, t), 0.16 * rng.uniform(0.8, 1.2, t)
+            skin.tendon_stiffness, 0.12 * rng.uniform(0.8, 1.2, t), 0.07 * rng.uniform(0.8, 1.2, t)
         )
         self._load_nm = np.zeros(n)
 
@@ -286,6 +290,7 @@ class SimFace:
         rate = slope[:, 0] * s.u_per_rad * speed
         self._move_jaw(per_u, place[:, 0], rate, slope[:, 0])
         self._move_neck(per_u, rate, slope[:, 0])
+        d.qfrc_applied[:N_BONES] += self._carried
         self._skin_at = skin
         self._load_nm = per_u * s.u_per_rad
         d.qfrc_applied[N_BONES:] = self._load_nm
@@ -325,7 +330,7 @@ class SimFace:
         d = self._data
         for k, rows in enumerate((self._roles.jaw, self._roles.slide)):
             q, v = d.qpos[3 + k], d.qvel[3 + k]
-            skin = (0.12 * q + 1.2 * q**3) if k == 0 else 60.0 * q
+            skin = (0.12 * q + 1.2 * q**3 - _TEETH * max(0.0, _BITE_RAD - q)) if k == 0 else 60.0 * q
             if not len(rows):
                 d.qfrc_applied[3 + k] = -_JAW_REST[k] * q - _JAW_ROD_DAMPING[k] * v - skin
                 continue

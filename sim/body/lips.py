@@ -17,6 +17,7 @@ _SOFT_M = 0.00012
 _PAIR_STIFFNESS = 45.0  # N/m per pair
 _TEETH_BEHIND_M = 0.0035
 _TEETH_SOFT_M = 0.0004
+_SLIP_M = 0.012  # beyond this the lips slide on each other
 
 
 @dataclass
@@ -55,7 +56,8 @@ def meet(rim: Array, jaw_z: Array, home: Array) -> Contact:
     # Lips that press on each other share one line: no step forward or sideways is left between them.
     held = np.minimum(squeezed / PRESS_M, 1.0)
     held = (held * held * (3.0 - 2.0 * held))[:, None]
-    step = 0.5 * held * (low[:, ::2] + push[9:, ::2] - up[:, ::2] - push[:9, ::2])
+    apart = low[:, ::2] + push[9:, ::2] - up[:, ::2] - push[:9, ::2]
+    step = 0.5 * held * apart / (1.0 + np.abs(apart) / _SLIP_M)
     push[:9, ::2] += step
     push[9:, ::2] -= step
     return Contact(push, _PAIR_STIFFNESS * (squeezed - _PRESS))

@@ -59,7 +59,7 @@ def jaw_motion(open_rad: float, slide_m: float) -> Array:
     turn = np.array([[cs, 0, ss], [0, 1, 0], [-ss, 0, cs]]) @ np.array([[1, 0, 0], [0, co, -so], [0, so, co]])
     out = np.empty((3, 4))
     out[:, :3] = turn - np.eye(3)
-    out[:, 3] = (0.5 * slide_m, -abs(slide_m) * 0.08, 0.008 * open_rad)
+    out[:, 3] = (0.5 * slide_m, 0.0, 0.008 * open_rad)
     return out
 
 

@@ -68,9 +68,9 @@ class Tendons:
     STRETCH_N_PER_M = 1100.0
     SLACK_M = 0.0006
     VISCOSITY = 14.0  # N s/m
-    STIFFEN_M = 0.0052
+    STIFFEN_M = 0.009
     CREEP_TAU_S = 0.9
-    CREEP_SHARE = 0.09
+    CREEP_SHARE = 0.3
 
     def __init__(self, stiffness: Array, dry_n: Array, wrap_friction: Array) -> None:
         n = len(dry_n)
