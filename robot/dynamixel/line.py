@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dynamixel_sdk.robotis_def import COMM_RX_CORRUPT, COMM_SUCCESS
+from dynamixel_sdk.robotis_def import COMM_SUCCESS
 
 from animaface.robot.dynamixel.registers import ALERT, STATUS_ERRORS, Register
 from animaface.robot.dynamixel.sdk import LinePort, MendedPacketHandler
@@ -38,10 +38,10 @@ class DynamixelLine:
         self._transport = transport
         self._clock = clock
         self._awaited: tuple[int, ...] = ()
-        self._awaited_size = 0
 
     def ping(self, servo_id: int) -> int | None:
         """Model number, or None when nobody answers."""
+        self.packets.expected = 3
         try:
             model, _ = self._twice(lambda: self.packets.ping(self.port, servo_id), servo_id)
         except NoReplyError:
@@ -50,13 +50,14 @@ class DynamixelLine:
 
     def read(self, servo_id: int, address: int, size: int) -> bytes:
         """`size` bytes from `address`. NoReplyError or DeviceError."""
-        data, error = self._twice(lambda: self._sized_read(servo_id, address, size), servo_id)
+        data, error = self._twice(lambda: self._read_once(servo_id, address, size), servo_id)
         self._check(servo_id, error, f"read of {address}")
         return bytes(data)
 
     def write(self, servo_id: int, register: Register, value: int) -> None:
         """Write one register and wait for the acknowledgement."""
         data = register.encode(value)
+        self.packets.expected = 0
 
         def once() -> tuple[None, int, int]:
             result, error = self.packets.writeTxRx(self.port, servo_id, register.address, register.size, data)
@@ -72,6 +73,7 @@ class DynamixelLine:
 
     def reboot(self, servo_id: int) -> None:
         """Restart a servo; it answers again some .1 to .5 s later."""
+        self.packets.expected = 0
         self.packets.reboot(self.port, servo_id)
 
     def sync_write(self, register: Register, values: dict[int, int]) -> None:
@@ -84,7 +86,8 @@ class DynamixelLine:
 
     def request(self, ids: tuple[int, ...], address: int, size: int) -> None:
         """Ask without waiting; `collect` takes the answers. One id is asked by a plain read."""
-        self._awaited, self._awaited_size = ids, size
+        self._awaited = ids
+        self.packets.expected = size
         if len(ids) == 1:
             self.packets.readTx(self.port, ids[0], address, size)
         else:
@@ -98,10 +101,9 @@ class DynamixelLine:
             packet, result = self.packets.rxPacket(self.port, False)
             if result != COMM_SUCCESS:
                 break
-            data = bytes(packet[9:-2])
-            error = packet[8]
-            if packet[4] in self._awaited and len(data) == self._awaited_size and not error & ~ALERT:
-                out[packet[4]] = Reply(data, bool(error & ALERT))
+            servo_id, error = packet[4], packet[8]
+            if servo_id in self._awaited and not error & ~ALERT:
+                out[servo_id] = Reply(bytes(packet[9:-2]), bool(error & ALERT))
         self._awaited = ()
         return out
 
@@ -113,7 +115,7 @@ class DynamixelLine:
         for servo_id in ids:
             if servo_id not in out:
                 self.retries += 1
-                data, result, error = self._sized_read(servo_id, address, size)
+                data, result, error = self._read_once(servo_id, address, size)
                 if result == COMM_SUCCESS and not error & ~ALERT:
                     out[servo_id] = Reply(bytes(data), bool(error & ALERT))
         return out
@@ -122,10 +124,9 @@ class DynamixelLine:
         """Close the transport."""
         self.port.closePort()
 
-    def _sized_read(self, servo_id: int, address: int, size: int) -> tuple[bytes, int, int]:
+    def _read_once(self, servo_id: int, address: int, size: int) -> tuple[bytes, int, int]:
+        self.packets.expected = size
         data, result, error = self.packets.readTxRx(self.port, servo_id, address, size)
-        if result == COMM_SUCCESS and not error & ~ALERT and len(data) != size:
-            result = COMM_RX_CORRUPT  # the late answer to an earlier question
         return bytes(data), int(result), int(error)
 
     def _twice(self, once: Callable[[], tuple[_T, int, int]], servo_id: int) -> tuple[_T, int]:

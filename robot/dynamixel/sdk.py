@@ -5,6 +5,7 @@
 - Un-stuffing loses bytes in rare payloads, fast replies are never un-stuffed: done here.
 - Packet timeouts count a USB latency of 16 ms on the wall clock: 1 ms here, on the injected clock.
 - After an exception on the line the port says busy for ever: it never does here.
+- A late reply of another length is cut to size and taken for the awaited one: dropped here.
 - A corrupt reply ends a group read: here the decoder looks on for the next header.
 - The CRC table is built anew for each packet: once here.
 
@@ -109,12 +110,17 @@ class LinePort(PortHandler):  # type: ignore[misc]
 
 
 class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
-    """The SDK's packet handler with the ways in and out replaced. `crc_errors` counts bad replies."""
+    """The SDK's packet handler with the ways in and out replaced. `crc_errors` counts bad replies.
+
+    `expected`: how many data bytes the awaited reply has; one of another length is the late answer to
+    an earlier question and is dropped (the SDK would cut it to size). None: any.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._buffer = bytearray()
         self.crc_errors = 0
+        self.expected: int | None = None
 
     def updateCRC(self, crc_accum: int, data_blk_ptr: Sequence[int], data_blk_size: int) -> int:
         """CRC of the first `data_blk_size` bytes."""
@@ -182,4 +188,6 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
             if packet[7] != _STATUS or total < 11:
                 continue  # our own instruction, echoed by the adapter
             body = packet[7:-2].replace(_STUFFED, _PATTERN)
+            if self.expected not in (None, len(body) - 2) and not body[1] & 0x7F:
+                continue
             return [*packet[:5], *(len(body) + 2).to_bytes(2, "little"), *body, *packet[-2:]]

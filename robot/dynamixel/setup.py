@@ -32,24 +32,18 @@ def set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
 
 def _set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
     sid = servo.servo_id
-    line.write_unanswered(sid, reg.STATUS_RETURN, 2)  # set so, it answers to everything that follows
-    yield 0.0
+    health = yield from _made_to_answer(line, sid)
     servo.eeprom = line.read(sid, *reg.EEPROM_BLOCK)
     _verify(servo)
-    yield 0.0
-    health = line.read(sid, *HEALTH_BLOCK)
     yield 0.0
     error = reg.HARDWARE_ERROR.decode(health, HEALTH_BLOCK[0])
     if error:  # latched until the servo restarts
         line.reboot(sid)
         yield _REBOOT_S
-        line.write_unanswered(sid, reg.STATUS_RETURN, 2)
-        yield 0.0
-        health = line.read(sid, *HEALTH_BLOCK)
+        health = yield from _made_to_answer(line, sid)
         error = reg.HARDWARE_ERROR.decode(health, HEALTH_BLOCK[0])
         if error:
             raise DeviceError(f"hardware error stays after a restart: {reg.hardware_errors(error)}")
-        yield 0.0
     differing = [(r, v) for r, v in servo.wanted_eeprom() if r.decode(servo.eeprom) != v]
     if differing and reg.TORQUE_ENABLE.decode(health, HEALTH_BLOCK[0]):
         line.write(sid, reg.TORQUE_ENABLE, 0)
@@ -60,6 +54,21 @@ def _set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
     for register, value in servo.wanted_ram():
         line.write(sid, register, value)
         yield 0.0
+
+
+def _made_to_answer(line: DynamixelLine, servo_id: int) -> Steps[bytes]:
+    """The health block of a servo that from now on acknowledges writes (Status Return Level 2)."""
+    try:
+        health = line.read(servo_id, *HEALTH_BLOCK)
+    except NoReplyError:  # perhaps it is set to answer to nothing but a ping
+        health = b""
+    yield 0.0
+    if not health or reg.STATUS_RETURN.decode(health, HEALTH_BLOCK[0]) != 2:
+        line.write_unanswered(servo_id, reg.STATUS_RETURN, 2)
+        yield 0.005
+        health = line.read(servo_id, *HEALTH_BLOCK)
+        yield 0.0
+    return health
 
 
 def _verify(servo: Servo) -> None:
