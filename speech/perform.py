@@ -29,6 +29,8 @@ SETTLE_S: Final = 0.75
 """A performance ends so long after its sound, at rest."""
 _FADE_S = 0.6
 _QUIET_S = 0.3
+_BEAT_LEAD_S = 0.1
+"""Where the voice is seen coming, head and brows start this much before a stress, to peak with it."""
 _LIVE_PAUSE = 0.35
 _TOUCHING = ("M", "B", "P", "F", "V")
 
@@ -105,6 +107,7 @@ class Performer:
         self._touching = [i for i, name in enumerate(self.phone_names) if name in _TOUCHING]
         self._prosody = ProsodyTracker()
         self._ahead = round(anticipation_s * FRAME_RATE_HZ)
+        self._beat_lead = min(self._ahead, round(_BEAT_LEAD_S * FRAME_RATE_HZ))
         self._pause = PauseGate(1.0 if self._ahead >= round(0.2 * FRAME_RATE_HZ) else _LIVE_PAUSE)
         self._band = RestBand()
         self._cues = _cues(emotion)
@@ -132,7 +135,7 @@ class Performer:
         self._finished = True
         frames = self._speech.flush()
         missing = len(self._values) + len(frames.values) - len(self._heard)
-        silence = np.zeros(max(0, missing + 3) * SAMPLE_RATE_HZ // 60, dtype=np.float32)
+        silence = np.zeros(max(0, missing + 3 + self._beat_lead) * SAMPLE_RATE_HZ // 60, dtype=np.float32)
         return self._take_in(frames, self._prosody.push(silence), last=True)
 
     def _take_in(
@@ -163,7 +166,8 @@ class Performer:
         values = np.zeros((n, N_CHANNELS))
         for part in self._between_cues(heard.time_s):
             mood = self._emotion.advance(heard[part])
-            life = self._life.advance(heard[part], mood)
+            lead = slice(part.start + self._beat_lead, part.stop + self._beat_lead)
+            life = self._life.advance(self._heard[lead], mood)
             values[part] = mix(speech[part], touch[part], pause[part], mood, life)
         return PerformedFrames(heard.time_s, values, self._phones[:n], heard)
 

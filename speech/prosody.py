@@ -24,7 +24,7 @@ _LEAD: Final = 320
 _FREQ = np.fft.rfftfreq(_WINDOW, 1.0 / SAMPLE_RATE_HZ)
 _BAND = slice(int(np.searchsorted(_FREQ, 200.0)), int(np.searchsorted(_FREQ, 3500.0)))
 _HANN = np.hanning(_WINDOW)
-_SILENT_DB = -62.0
+_SILENT_DB = -72.0
 PAUSE_S: Final = 0.18
 """A silence longer than this ends a phrase (longer than the closure of a stop)."""
 TALK_HOLD_S: Final = 1.2
@@ -40,7 +40,7 @@ COLUMNS: Final = (
 class ProsodyFrames:
     """table[K, 9]: curves at 60 frames a second, in the order of COLUMNS, each by its name too.
 
-    time_s: sound time. loudness: 0..1 between running floor and peak. slow: loudness below about 1.5 Hz.
+    time_s: sound time. loudness: 0..1 between running floor and peak. slow: loudness below about 2 Hz.
     voice: 1 while somebody speaks, bridging stops. quiet_s: length of the present silence. talking: 1
     from the first sound until TALK_HOLD_S of silence. phrase_start, phrase_end: 1 on the frame of the
     event. stress: 0, or the strength (0..1] of a stressed syllable on the frame where it is recognised.
@@ -122,7 +122,7 @@ class ProsodyTracker:
         self._floor_db, self._peak_db = _SILENT_DB, _SILENT_DB + 30.0
         self._mean_db, self._flutter_db = _SILENT_DB, 6.0
         self._env = self._slow1 = self._slow2 = 0.0
-        self._valley = 0.0
+        self._nucleus = self._last_level = self._valley = self._peak = 0.0
         self._mean, self._spread = 0.3, 0.2
         self._voiced_run_s, self._quiet_s = 0.0, 10.0
         self._voice, self._in_phrase, self._talking = False, False, False
@@ -146,9 +146,9 @@ class ProsodyTracker:
     def _step(self, window: NDArray[np.float32]) -> tuple[float, ...]:
         time_s = self._frame * _DT_S
         loudness = self._loudness(_band_db(window))
-        self._env = _settled(_towards(self._env, loudness, 0.025), loudness)
-        self._slow1 = _settled(_towards(self._slow1, self._env, 0.11), self._env)
-        self._slow2 = _settled(_towards(self._slow2, self._slow1, 0.11), self._slow1)
+        self._env = _settled(_towards(self._env, loudness, 0.015), loudness)
+        self._slow1 = _settled(_towards(self._slow1, self._env, 0.09), self._env)
+        self._slow2 = _settled(_towards(self._slow2, self._slow1, 0.05), self._slow1)
         start, end = self._phrases(loudness)
         stress = self._stress()
         self._frame += 1
@@ -192,17 +192,22 @@ class ProsodyTracker:
         return start, end
 
     def _stress(self) -> float:
-        env = self._env
+        """Strength of a stressed syllable on the frame where its nucleus has been seen to peak, else 0."""
         self._since_stress_s += _DT_S
-        if self._voice and env > 0.02:
-            self._mean = _towards(self._mean, env, 1.2)
-            self._spread = _towards(self._spread, abs(env - self._mean), 1.2)
-        self._valley = min(self._valley + 0.6 * _DT_S, env)
-        high = self._mean + 0.55 * self._spread
-        if not (env > high and env - self._valley > 0.18 and self._since_stress_s > 0.28):
+        self._nucleus = _towards(self._nucleus, self._env, 0.03)
+        level = self._nucleus
+        if self._voice and self._env > 0.02:
+            self._mean = _towards(self._mean, level, 1.2)
+            self._spread = max(0.04, _towards(self._spread, abs(level - self._mean), 1.2))
+        self._valley = min(self._valley + 0.5 * _DT_S, level)
+        prominence = (level - self._mean) / self._spread
+        self._peak = max(self._peak - 0.02, prominence)
+        falls = level < self._last_level
+        self._last_level = level
+        if not (falls and self._peak > 0.9 and level - self._valley > 0.15 and self._since_stress_s > 0.3):
             return 0.0
-        strength = min(1.0, max(0.2, (env - self._mean) / (2.5 * max(self._spread, 0.05))))
-        self._since_stress_s, self._valley = 0.0, env
+        strength = min(1.0, max(0.1, self._peak / 3.0))
+        self._since_stress_s, self._valley, self._peak = 0.0, level, 0.0
         return strength
 
 

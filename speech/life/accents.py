@@ -6,7 +6,7 @@ import numpy as np
 
 from animaface.speech.life.curves import lag_share, stroke
 
-BROW_RISE_S: Final = 0.12
+BROW_RISE_S: Final = 0.11
 _BROW_HOLD_S, _BROW_FALL_S = 0.06, 0.30
 _BROW_REST_S = 0.7
 INHALE_S: Final = 0.45

@@ -17,6 +17,8 @@ FACE_SPELL_S: Final = 2.2
 FACE_SHARE: Final = 0.6
 _AWAY_SPELL_S = FACE_SPELL_S * (1.0 - FACE_SHARE) / FACE_SHARE
 _FIXATION_S = 0.75
+_REFRACTORY_S = 0.12
+"""No saccade follows another sooner."""
 _DEG = math.pi / 180.0
 _FACE_SPOTS = ((1.4, -1.0), (-1.4, -1.0), (0.0, 2.2), (0.0, 0.0))
 """Eyes, mouth and middle of a face a metre away, yaw and pitch in degrees."""
@@ -56,14 +58,15 @@ class Gaze:
         if wander:
             self._spell_s -= self._dt_s
             self._fixation_s -= self._dt_s
-            if self._spell_s <= 0.0:
-                self._new_spell()
-            elif self._fixation_s <= 0.0:
-                self._new_spot()
+        landed = self._since_s > self._lasts_s + _REFRACTORY_S
+        if landed and self._spell_s <= 0.0:
+            self._new_spell()
+        elif landed and self._fixation_s <= 0.0:
+            self._new_spot()
         if math.dist(mood_rad, self._mood) > _MOOD_SHIFT_RAD or (mood_rad == (0.0, 0.0) != self._mood):
             self._mood = mood_rad
         target = (self._spot[0] + self._mood[0], self._spot[1] + self._mood[1])
-        if math.dist(target, self._to) > 1e-9:
+        if landed and math.dist(target, self._to) > 1e-9:
             self._start(target)
         yaw, pitch = self._now()
         return _reach(yaw - head_rad[0]), _reach(pitch - head_rad[1])

@@ -13,14 +13,14 @@ import numpy as np
 from animaface.speech.life.curves import lag_share, min_jerk, stroke
 
 _DEG = math.pi / 180.0
-SWAY_DEG: Final = (0.95, 0.60, 0.62)
-VOICE_DEG: Final = (1.6, 2.6, 1.0)
+SWAY_DEG: Final = (0.95, 0.45, 0.62)
+VOICE_DEG: Final = (1.5, 2.2, 0.9)
 """Turn for the whole swing of the slow loudness."""
 POSTURE_DEG: Final = (0.85, 0.60, 0.55)
-BEAT_DEG: Final = 1.5
-BEAT_RISE_S: Final = 0.13
+BEAT_DEG: Final = 2.2
+BEAT_RISE_S: Final = 0.11
 _BEAT_FALL_S = 0.30
-_SWAY_TAU_S = 0.32
+_SWAY_TAU_S = 0.5
 _POSTURE_EVERY_S = 6.0
 
 Angles = tuple[float, float, float]
@@ -46,7 +46,7 @@ class Head:
         self._next_posture_s = float(rng.gamma(3.0, _POSTURE_EVERY_S / 3.0))
 
     def step(self, *, talking: bool, slow: float, stress: float, phrase_start: bool, tempo: float) -> Angles:
-        """The next frame; `slow` is the loudness below 1.5 Hz, `tempo` scales size and pace."""
+        """The next frame; `slow` is the loudness below about 2 Hz, `tempo` scales size and pace."""
         self._gate += ((1.0 if talking else 0.0) - self._gate) * lag_share(self._dt_s, 0.35)
         if not talking and self._gate < 1e-3:
             self._gate = 0.0
