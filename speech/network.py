@@ -1,0 +1,92 @@
+"""The trained network run by onnxruntime on one core: features in, curves and phone likelihoods out."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
+from animaface.robot.face.errors import ConfigError, unknown_name
+from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
+from animaface.speech.phones import PHONES
+
+FORMAT: Final = "animaface-speech-1"
+METADATA_KEY: Final = "animaface"
+STATES: Final = ("past1", "past2", "h1", "h2")
+Array = NDArray[np.float32]
+
+
+def default_weights() -> Path:
+    """The weights that ship with the package."""
+    return Path(str(resources.files("animaface.speech") / "weights" / "speech.onnx"))
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """curves[K, C] in the order of the network's channels; likelihoods now and ahead [K, P]."""
+
+    curves: Array
+    now: Array
+    ahead: Array
+
+
+class SpeechNetwork:
+    """Weights with their metadata. The state is handed in and out, so one network serves many streams."""
+
+    def __init__(self, weights: Path | None = None) -> None:
+        path = weights or default_weights()
+        if not path.is_file():
+            raise ConfigError(f"no speech weights at {path}", next_step="animaface train speech")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except (RuntimeError, ValueError) as e:  # onnxruntime's own errors derive from these
+            raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
+        self.path = path
+        self.metadata = _metadata(self._session, path)
+        self.channels: tuple[str, ...] = tuple(self.metadata["channels"])
+        self.columns = np.array([CHANNEL_NAMES.index(c) for c in self.channels])
+
+    @cached_property
+    def _state_shapes(self) -> list[tuple[str, list[int]]]:
+        return [(i.name, list(i.shape)) for i in self._session.get_inputs() if i.name != "features"]
+
+    def initial_state(self) -> dict[str, Array]:
+        """The state before any sound."""
+        return {name: np.zeros(shape, np.float32) for name, shape in self._state_shapes}
+
+    def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
+        """features[K, F] of K frames, K >= 1 -> (output, next state)."""
+        results = self._session.run(None, {"features": features[None], **state})
+        curves, now, ahead = (r[0] for r in results[:3])
+        return NetworkOutput(curves, now, ahead), dict(zip(STATES, results[3:], strict=True))
+
+
+def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:
+    found = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if found is None:
+        raise ConfigError(
+            f"{path}: no {METADATA_KEY!r} metadata: not weights of this project's speech network"
+        )
+    data: dict[str, Any] = json.loads(found)
+    wanted = {
+        "format": FORMAT, "phones": list(PHONES), "features": N_FEATURES,
+        "sample_rate_hz": SAMPLE_RATE_HZ, "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": LOOK_AHEAD_S,
+    }  # fmt: skip
+    for key, value in wanted.items():
+        if data.get(key) != value:
+            raise ConfigError(
+                f"{path}: {key} must be {value}, found {data.get(key)}", next_step="animaface train speech"
+            )
+    for name in data["channels"]:
+        if name not in CHANNEL_NAMES:
+            raise ConfigError(f"{path}: {unknown_name('channel', name, CHANNEL_NAMES)}")
+    return data

@@ -1,0 +1,162 @@
+"""One run of training from data to weights: what is learned from what, in which order."""
+
+import logging
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import FRAME_RATE_HZ
+from animaface.robot.face.errors import ConfigError, MissingDependencyError, unknown_name
+from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
+from animaface.speech.network import FORMAT
+from animaface.speech.phones import PHONES
+from animaface.speech.train.augment import disturbed
+from animaface.speech.train.dataset import (
+    CHANNELS,
+    LEARNED,
+    Example,
+    example,
+    grid_examples,
+    rest_pose,
+    speechless,
+    stretched,
+)
+from animaface.speech.train.export import export, scale_outputs
+from animaface.speech.train.fit import FitConfig, fit
+from animaface.speech.train.grid import Clip, GridSpeaker, held_out, validation
+from animaface.speech.train.model import ModelConfig, SpeechNet
+from animaface.speech.train.teacher import fit_teacher, phone_inputs, taught
+from animaface.speech.train.voices import flite_corpus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that can be set; the defaults made the shipped weights."""
+
+    steps: int = 1000
+    batch: int = 48
+    conv: int = 128
+    hidden: int = 192
+    dropout: float = 0.1
+    grid_variants: int = 3
+    flite_sentences: int = 100
+    speechless_clips: int = 120
+    variance_wanted: float = 0.9
+    seed: int = 1
+    threads: int = 1
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> "Recipe":
+        """From named settings; ConfigError for a name that does not exist."""
+        names = [f.name for f in fields(cls)]
+        for key in settings:
+            if key not in names:
+                raise ConfigError(unknown_name("setting of the speech training", key, names))
+        return cls(**settings)
+
+
+def train(data: Path, out: Path, recipe: Recipe) -> None:
+    """Read, disturb, teach, fit, set the gains, export."""
+    torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)
+    grid = GridSpeaker(data / "grid_s1")
+    kept_apart, tuning = held_out(grid.clips), validation(grid.clips)
+    names = [c for c in sorted(grid.clips) if c not in set(kept_apart) | set(tuning)]
+    log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), len(kept_apart))
+    examples = grid_examples(grid, names, recipe.grid_variants, recipe.seed)
+    voiced = synthetic_examples(grid, names, recipe)
+    clean = examples[:: recipe.grid_variants + 1]
+    rest = rest_pose(clean)
+    corpus = examples + 2 * clean + voiced + speechless(recipe.speechless_clips, rest, recipe.seed)
+    log.info("%d examples, %d of them synthesised voices", len(corpus), len(voiced))
+    net, mean, sd = fit(
+        corpus,
+        ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout),
+        FitConfig(steps=recipe.steps, batch=recipe.batch, seed=recipe.seed),
+    )
+    gain = gains(net, mean, sd, grid, tuning, recipe.variance_wanted)
+    scale_outputs(net, mean, sd * gain)
+    facts = {
+        "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
+        "train_clips": names, "validation_clips": tuning, "held_out_rule": "sorted(names)[::9]",
+        "synthetic_voices": sorted({"flite"} if voiced else set()),
+        "data": "GRID corpus speaker s1 (CC BY 4.0, Cooke, Barker, Cunningham, Shao 2006); curves are pseudo-labels",
+    }  # fmt: skip
+    export(net, out, {
+        "format": FORMAT, "phones": list(PHONES), "features": N_FEATURES, "sample_rate_hz": SAMPLE_RATE_HZ,
+        "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": LOOK_AHEAD_S, "channels": list(CHANNELS),
+        "rest": dict(zip(CHANNELS, rest.tolist(), strict=True)), "training": facts,
+    })  # fmt: skip
+
+
+def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> list[Example]:
+    """flite's voices, clean and disturbed, with curves of the phone teacher; none without flite."""
+    if recipe.flite_sentences == 0:
+        return []
+    try:
+        corpus = flite_corpus(recipe.flite_sentences, recipe.seed)
+    except MissingDependencyError as e:
+        log.warning("training without other voices: %s", e)
+        return []
+    clips = [grid.clip(n, list(LEARNED)) for n in names]
+    curves = [c.curves for c in clips]
+    stacked = np.concatenate(curves)
+    mean, sd = stacked.mean(axis=0), np.maximum(stacked.std(axis=0), 1e-3)
+    teacher = fit_teacher(
+        [phone_inputs(c.phones, len(c.curves)) for c in clips], curves, mean, sd, seed=recipe.seed
+    )
+    rng, out = np.random.default_rng(recipe.seed), []
+    for spoken in corpus:
+        frames = int(len(spoken.samples) / SAMPLE_RATE_HZ * FRAME_RATE_HZ) + 1
+        known = np.ones(frames, np.float32)
+        clip = Clip(
+            spoken.voice,
+            spoken.samples,
+            taught(teacher, spoken.phones, frames, mean, sd),
+            known,
+            spoken.phones,
+        )
+        for version in (clip, stretched(clip, float(np.exp(rng.normal(0, 0.10))))):
+            weight = np.tile(_teachable(), (len(version.curves), 1))
+            out.append(example(disturbed(version.samples, rng), version.curves, weight, version.phones))
+    return out
+
+
+def _teachable() -> NDArray[np.float32]:
+    """[len(LEARNED)] how far the teacher is believed: not at all for what phones do not tell."""
+    unknown = ("brow", "head", "mouthSmile", "mouthPress")
+    return np.array([0.0 if n.startswith(unknown) else 0.6 for n in LEARNED], np.float32)
+
+
+def gains(
+    net: SpeechNet,
+    mean: NDArray[np.float32],
+    sd: NDArray[np.float32],
+    grid: GridSpeaker,
+    names: list[str],
+    wanted: float,
+) -> NDArray[np.float32]:
+    """[C] factor per curve that brings the variance within clips to `wanted` of the real one.
+
+    Averaging over what the sound does not tell costs variance; a fixed gain per shape gives it back. Heads
+    stay as they are: little of their motion is in the sound, and a gain would only blow up the rest.
+    """
+    real, ours = [], []
+    for name in names:
+        clip = grid.clip(name, list(LEARNED))
+        e = example(clip.samples, clip.curves, clip.weight, clip.phones)
+        with torch.no_grad():
+            curves = net(torch.from_numpy(e.features)[None], *net.initial(1))[0][0].numpy() * sd + mean
+        real.append(e.curves.var(axis=0))
+        ours.append(np.maximum(curves, 0).var(axis=0))
+    ratio = np.mean(real, axis=0) / np.maximum(np.mean(ours, axis=0), 1e-9)
+    gain = np.asarray(np.clip(np.sqrt(wanted * ratio), 1.0, 2.0), np.float32)
+    gain[[c.startswith(("head", "brow")) for c in CHANNELS]] = 1.0
+    return gain

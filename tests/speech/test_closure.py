@@ -1,0 +1,73 @@
+"""The closure layer: sealed at m b p, lip on the teeth at f v, open elsewhere, smooth, causal."""
+
+import numpy as np
+
+from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
+from animaface.speech.closure import ClosureLayer
+from animaface.speech.phones import N_PHONES, PHONE_INDEX
+
+AHEAD = 2
+
+
+def spoken(phones: list[tuple[str, int]], jaw: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(values, now, ahead) of certain phones of so many frames each, over a mouth that stands open."""
+    track = [PHONE_INDEX[p] for p, n in phones for _ in range(n)]
+    now = np.eye(N_PHONES, dtype=np.float32)[track]
+    ahead = np.concatenate([now[AHEAD:], np.repeat(now[-1:], AHEAD, axis=0)])
+    values = np.zeros((len(track), N_CHANNELS), np.float32)
+    values[:, ARKIT_INDEX["jawOpen"]] = jaw
+    for name in ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"):
+        values[:, ARKIT_INDEX[name]] = 0.2
+    return values, now, ahead
+
+
+def gap(values: np.ndarray) -> np.ndarray:
+    return values[:, ARKIT_INDEX["jawOpen"]] - values[:, ARKIT_INDEX["mouthClose"]]
+
+
+def lifts(values: np.ndarray) -> np.ndarray:
+    names = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
+    return values[:, [ARKIT_INDEX[n] for n in names]].max(axis=1)
+
+
+def test_bilabials_seal_for_40_ms_even_when_short() -> None:
+    for phone in ("M", "B", "P"):
+        out = ClosureLayer().apply(*spoken([("AA", 20), (phone, 3), ("AA", 20)]))
+        shut = (gap(out) <= 0.03) & (lifts(out) <= 0.03)
+        assert shut[18:28].sum() >= 4  # 3 intervals of 1/60 s = 50 ms
+        assert not shut[:17].any()
+        assert not shut[30:].any()
+
+
+def test_the_layer_sees_no_further_than_it_is_given() -> None:
+    """Cut into single frames it gives the same curves: the state is all it keeps."""
+    values, now, ahead = spoken([("AA", 9), ("B", 5), ("IY", 9), ("F", 5), ("AA", 9)])
+    whole = ClosureLayer().apply(values, now, ahead)
+    layer = ClosureLayer()
+    parts = [layer.apply(values[i : i + 1], now[i : i + 1], ahead[i : i + 1]) for i in range(len(values))]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+
+
+def test_closing_is_fast_but_no_jump() -> None:
+    out = ClosureLayer().apply(*spoken([("AA", 20), ("P", 6), ("AA", 20)]))
+    assert np.abs(np.diff(gap(out))).max() < 0.6 * 0.3
+
+
+def test_labiodentals_bring_the_lip_to_the_teeth_but_do_not_seal() -> None:
+    out = ClosureLayer().apply(*spoken([("AA", 20), ("F", 8), ("AA", 20)]))
+    at = 24
+    assert 0.01 < gap(out)[at] <= 0.05
+    assert out[at, ARKIT_INDEX["mouthRollLower"]] > 0.15
+    assert out[at, ARKIT_INDEX["mouthLowerDownLeft"]] < 0.05
+
+
+def test_open_vowels_are_opened_when_the_curves_would_swallow_them() -> None:
+    out = ClosureLayer().apply(*spoken([("AA", 30)], jaw=0.01))
+    assert gap(out)[10:].min() > 0.03
+
+
+def test_silence_and_head_are_left_alone() -> None:
+    values, now, ahead = spoken([("SIL", 30)], jaw=0.03)
+    values[:, -3:] = -0.1
+    out = ClosureLayer().apply(values, now, ahead)
+    np.testing.assert_allclose(out, values, atol=1e-6)
