@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from animaface.robot.bus import DeviceInfo
+from animaface.robot.bus import DeviceInfo, Steps, finish
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError
@@ -138,15 +138,20 @@ class Robot:
 
         Buses that are on already are kept alive meanwhile. Raises DeviceError when nothing comes on.
         """
+        return finish(self.arm_steps(), self._clock)
+
+    def arm_steps(self) -> Steps[dict[str, float]]:
+        """`arm` in pieces of one transfer each."""
         on: list[Lane] = []
         poses: dict[int, float] = {}
         errors: list[AnimafaceError] = []
+        self.armed = False
         self._gate = GateState.at(self.neutral_u)
         for lane in self.lanes:
             if not lane.connected:
                 continue
             try:
-                poses |= self._arm_lane(lane, on)
+                poses |= yield from self._arm_lane(lane, on)
             except AnimafaceError as e:
                 errors.append(e)
                 self.events.append(Event(self._clock.now_s(), e.message))
@@ -160,8 +165,8 @@ class Robot:
         self._last_s = self._clock.now_s()
         return {self.names[i]: u for i, u in poses.items()}
 
-    def _arm_lane(self, lane: Lane, on: list[Lane]) -> dict[int, float]:
-        """Do the steps of one bus; the watchdogs of those that are `on` want to hear from us meanwhile."""
+    def _arm_lane(self, lane: Lane, on: list[Lane]) -> Steps[dict[int, float]]:
+        """The steps of one bus; the watchdogs of those that are `on` want to hear from us meanwhile."""
         steps = lane.enable_steps()
         heard_s = self._clock.now_s()
         while True:
@@ -170,8 +175,7 @@ class Robot:
             except StopIteration as end:
                 poses: dict[int, float] = end.value
                 return poses
-            if wait_s > 0.0:
-                self._clock.sleep_until_s(self._clock.now_s() + wait_s)
+            yield wait_s
             if self._clock.now_s() - heard_s > 0.02:
                 heard_s = self._clock.now_s()
                 for other in on:
@@ -295,6 +299,14 @@ class Robot:
             now, position, velocity, current, temperature, stale, self.applied_u, dict(self._faults)
         )
 
+    def position_u(self) -> Array:
+        """[N] newest measured u, NaN where nobody can tell."""
+        out = np.full(len(self.names), np.nan)
+        for lane in self.lanes:
+            if lane.state is not None and len(lane.state.position_u) == len(lane.index):
+                out[lane.index] = lane.state.position_u
+        return out
+
     @property
     def applied_u(self) -> Array:
         """[N] what was last sent."""
@@ -327,8 +339,12 @@ class Robot:
 
     def rest(self) -> None:
         """Back to neutral, smoothly, in the time the slowest actuator needs."""
-        if not self.armed:
-            return
+        if self.armed:
+            path, duration_s = self.rest_path()
+            self.follow(path, self._clock.now_s() + duration_s)
+
+    def rest_path(self) -> tuple[Callable[[float], Array], float]:
+        """(u[N] at a time, seconds it takes): minimum jerk from the last command to neutral, from now."""
         start_s, start = self._clock.now_s(), self._gate.position.copy()
         way = np.where(self._present & ~self._down, np.abs(self.neutral_u - start), 0.0)
         duration_s = max(REST_S, float((2.0 * way / self.limits.speed).max(initial=0.0)))
@@ -337,7 +353,7 @@ class Robot:
             s = min(max((now - start_s) / duration_s, 0.0), 1.0)
             return start + (self.neutral_u - start) * (s * s * s * (10.0 - 15.0 * s + 6.0 * s * s))
 
-        self.follow(path, start_s + duration_s + 0.05)
+        return path, duration_s + 0.05
 
     # ---- end
 

@@ -92,15 +92,18 @@ def switch_on(line: DynamixelLine, servo: Servo) -> Steps[float]:
     sid = servo.servo_id
     low, high = servo.limits_counts
     here = _position(line, sid)
+    yield 0.0
     goal = min(max(here, low), high)
     outside = goal != here
     line.write(sid, reg.BUS_WATCHDOG, 0)
+    yield 0.0
     if outside:
         line.write(sid, reg.PROFILE_VELOCITY, _SLOW_COUNTS)
-    yield 0.0
+        yield 0.0
     line.write(sid, reg.GOAL_POSITION, goal)
     yield 0.0
     line.write(sid, reg.TORQUE_ENABLE, 1)
+    yield 0.0
     line.write(sid, reg.GOAL_POSITION, goal)  # some firmwares set the goal anew when torque comes on
     yield STAGGER_S
     if outside:

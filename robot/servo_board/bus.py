@@ -84,9 +84,12 @@ class ServoBoardBus:
             frames.NOT_CONFIGURED,
         ):
             yield from self._greet_and_configure()
+        yield 0.0
         line.order(Command.ARM, LIFE_MS.to_bytes(2, "little"))
+        yield 0.0
         line.order(Command.ENABLE, struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS))
         deadline_s = self._clock.now_s() + 1.0 + 2e-3 * STAGGER_MS * len(self._actuators)
+        yield 0.0
         status = self._status()
         while status.flags & 4 or not self._all_on(status):
             if self._clock.now_s() > deadline_s:

@@ -1,0 +1,130 @@
+"""The control process itself: started by ControlProcess, spoken to by JSON lines, ends with its parent.
+
+First line in: the face config, ports, rings, rate. Then one command a line: arm, rest, play, stats, stop.
+Out come events, one a line. End of file, SIGTERM and SIGINT mean: rest, release, end.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from animaface.robot import realtime
+from animaface.robot.config import FaceConfig
+from animaface.robot.control import ControlLoop
+from animaface.robot.face.clock import RealClock
+from animaface.robot.face.errors import AnimafaceError
+from animaface.robot.ring import Ring
+from animaface.robot.robot import Robot
+from animaface.robot.schedule import RingSchedule
+from animaface.robot.serial_transport import open_ports
+
+
+class _Child:
+    def __init__(self, loop: ControlLoop, robot: Robot, out: TextIO) -> None:
+        self._loop = loop
+        self._robot = robot
+        self._out = out
+        self._commands: deque[str] = deque()
+        self._stop = False
+        self._awaited = ""
+        self._told = 0.0
+
+    def listen(self, lines: TextIO) -> None:
+        """In a thread of its own, asleep on the pipe."""
+        for line in lines:
+            command = json.loads(line)["do"]
+            if command == "stats":
+                self._emit("stats", **self._numbers())
+            else:
+                self._commands.append(command)
+        self._stop = True  # the parent is gone
+
+    def stop(self, *_: object) -> None:
+        """Signal handler."""
+        self._stop = True
+
+    def run(self) -> None:
+        """Until told to stop; then the way to rest is part of the loop."""
+        self._loop.run(self._ended)
+        if self._robot.armed:
+            self._loop.rest()
+            self._loop.run(lambda _: not self._loop.resting)
+        self._robot.release()
+        self._emit("stopped", **self._numbers())
+
+    def _ended(self, _: float) -> bool:
+        while self._commands:
+            command = self._commands.popleft()
+            if command == "stop":
+                self._stop = True
+            elif command == "arm":
+                self._loop.arm()
+                self._awaited = "armed"
+            elif command == "rest":
+                self._loop.rest()
+                self._awaited = "rested"
+            elif command == "play":
+                self._loop.play()
+        if self._awaited == "armed" and not self._loop.arming:
+            self._awaited = ""
+            self._emit("armed", poses=self._loop.poses)
+        elif self._awaited == "rested" and not self._loop.resting:
+            self._awaited = ""
+            self._emit("rested")
+        return self._stop and not self._loop.arming
+
+    def _numbers(self) -> dict[str, Any]:
+        events = [(e.time_s, e.text) for e in list(self._robot.events)]
+        return {"stats": asdict(self._loop.stats()), "events": events, "faults": self._robot.latest().faults}
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        emit(self._out, event, **fields)
+
+
+def emit(out: TextIO, event: str, **fields: Any) -> None:
+    """One JSON line; a parent that is gone is no error."""
+    try:
+        out.write(json.dumps({"event": event, **fields}) + "\n")
+        out.flush()
+    except (BrokenPipeError, ValueError):
+        pass
+
+
+def main() -> int:
+    """Entry of `python -m animaface.robot.control_child`."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever else writes to standard output must not end up among the events
+    setup = json.loads(sys.stdin.readline())
+    try:
+        _serve(setup, out)
+    except AnimafaceError as e:
+        emit(out, "error", kind=type(e).__name__, message=e.message, next_step=e.next_step)
+        return 1
+    return 0
+
+
+def _serve(setup: dict[str, Any], out: TextIO) -> None:
+    config = FaceConfig.model_validate(setup["config"])
+    frames, applied = Ring.attach(setup["frames"]), Ring.attach(setup["applied"])
+    clock = RealClock()
+    with Robot(config, open_ports(config, setup["ports"]), clock) as robot:
+        loop = ControlLoop(
+            robot, RingSchedule(frames), clock, rate_hz=float(setup["rate_hz"]), applied=applied
+        )
+        child = _Child(loop, robot, out)
+        signal.signal(signal.SIGTERM, child.stop)
+        signal.signal(signal.SIGINT, child.stop)
+        report = robot.connect()
+        threading.Thread(target=child.listen, args=(sys.stdin,), daemon=True).start()
+        granted = realtime.prepare()
+        emit(out, "ready", dropped=report.dropped, warning=report.warning, granted=granted)
+        child.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

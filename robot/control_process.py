@@ -1,0 +1,255 @@
+"""The control loop in a process of its own, as the rest of the product sees it."""
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from animaface.robot.config import FaceConfig
+from animaface.robot.control import APPLIED_HEAD, ControlStats, applied_width
+from animaface.robot.face import errors
+from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError
+from animaface.robot.ring import Ring
+from animaface.robot.robot import RATE_HZ
+from animaface.robot.schedule import frame_width, push_frame
+
+FRAME_SLOTS = 4096
+"""Room for a minute of frames at 60 a second, pushed ahead of their time."""
+APPLIED_SLOTS = 1 << 15
+"""Some five minutes of ticks, for a reader that comes by now and then."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the process found. `granted`: what the system allowed for real time."""
+
+    dropped: tuple[str, ...]
+    warning: str
+    granted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AppliedLog:
+    """Ticks in order of time: time_s[T] (CLOCK_MONOTONIC), tick_s[T] how long each took, late_s[T] how
+    late it began; applied_u, requested_u, position_u (NaN unknown) [T, N]; reasons[T, N] bits of Reason."""
+
+    time_s: NDArray[np.float64]
+    tick_s: NDArray[np.float64]
+    late_s: NDArray[np.float64]
+    applied_u: NDArray[np.float64]
+    requested_u: NDArray[np.float64]
+    position_u: NDArray[np.float64]
+    reasons: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float64], n: int) -> "AppliedLog":
+        """From rows of the ring of what was applied."""
+        h = len(APPLIED_HEAD)
+        parts = [rows[:, h + k * n : h + (k + 1) * n] for k in range(4)]
+        return cls(
+            rows[:, 0], rows[:, 1], rows[:, 2], parts[0], parts[1], parts[2], parts[3].astype(np.uint16)
+        )
+
+
+class ControlProcess:
+    """start, wait_ready, arm, push ..., rest, stop. As a context manager it stops by itself.
+
+    An error of the process is raised here by the next call that waits for it.
+    """
+
+    def __init__(self, config: FaceConfig, ports: Mapping[str, str], rate_hz: float) -> None:
+        self.config = config
+        self.names = config.names
+        n = len(self.names)
+        self._frames = Ring.create(FRAME_SLOTS, frame_width(n))
+        self._applied = Ring.create(APPLIED_SLOTS, applied_width(n))
+        self._seen = 0
+        self._left: NDArray[np.float64] | None = None
+        self._final: dict[str, Any] | None = None
+        self._ready: Ready | None = None
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "animaface.robot.control_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            encoding="utf-8",
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._tell(
+            config=config.model_dump(mode="json"),
+            ports=dict(ports),
+            rate_hz=rate_hz,
+            frames=str(self._frames.path),
+            applied=str(self._applied.path),
+        )
+
+    @classmethod
+    def start(
+        cls, config: FaceConfig, ports: Mapping[str, str] | None = None, rate_hz: float = RATE_HZ
+    ) -> Self:
+        """Start the process; it connects at once. `ports`: bus -> path, for those that differ from the config."""
+        return cls(config, ports or {}, rate_hz)
+
+    def wait_ready(self, timeout_s: float = 30.0) -> Ready:
+        """Wait until the buses are connected. Raises what connecting raised."""
+        if self._ready is None:
+            event = self._await("ready", timeout_s)
+            self._ready = Ready(tuple(event["dropped"]), event["warning"], tuple(event["granted"]))
+        return self._ready
+
+    def arm(self, timeout_s: float = 30.0) -> dict[str, float]:
+        """Torque on, one after another -> u where each actuator stands."""
+        self.wait_ready(timeout_s)
+        self._tell(do="arm")
+        return dict(self._await("armed", timeout_s)["poses"])
+
+    def push(self, due_s: float, u: ArrayLike) -> None:
+        """u[N] due at `due_s` of CLOCK_MONOTONIC (time.monotonic()), in order of time.
+
+        Each actuator's lag is taken off before: what is pushed is what the servo is to be told then.
+        """
+        frame = np.asarray(u, dtype=np.float64)
+        if frame.shape != (len(self.names),):
+            raise InputError(f"wanted u[{len(self.names)}], found {frame.shape}")
+        push_frame(self._frames, due_s, time.monotonic(), frame)
+
+    def applied(self) -> AppliedLog:
+        """The ticks since the last call."""
+        rows = self._left
+        if rows is None:
+            self._seen, rows = self._applied.since(self._seen)
+        else:
+            self._left = rows[:0]
+        return AppliedLog.of(rows, len(self.names))
+
+    def stats(self, timeout_s: float = 5.0) -> ControlStats:
+        """Numbers since the first ARM."""
+        return ControlStats(**self._numbers(timeout_s)["stats"])
+
+    def events(self, timeout_s: float = 5.0) -> list[tuple[float, str]]:
+        """(time_s, text) of what the person should hear of."""
+        return [(t, text) for t, text in self._numbers(timeout_s)["events"]]
+
+    def faults(self, timeout_s: float = 5.0) -> dict[str, str]:
+        """Actuator -> fault, now."""
+        return dict(self._numbers(timeout_s)["faults"])
+
+    def rest(self, timeout_s: float = 20.0) -> None:
+        """To neutral, smoothly; frames are not followed until `play`."""
+        self._tell(do="rest")
+        self._await("rested", timeout_s)
+
+    def play(self) -> None:
+        """Follow frames again after a `rest`."""
+        self._tell(do="play")
+
+    def stop(self, timeout_s: float = 20.0) -> ControlStats:
+        """Rest, release, end the process -> final numbers. Stopping twice is fine."""
+        if self._final is None:
+            try:
+                self._tell(do="stop")
+                self._final = self._await("stopped", timeout_s)
+            finally:
+                self._end()
+        return ControlStats(**self._final["stats"])
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.stop()
+            return
+        try:
+            self.stop()
+        except AnimafaceError:
+            self._end()  # the error under way is the one to tell
+
+    # ---- inside
+
+    def _numbers(self, timeout_s: float) -> dict[str, Any]:
+        if self._final is not None:
+            return self._final
+        self._tell(do="stats")
+        return self._await("stats", timeout_s)
+
+    def _tell(self, **fields: Any) -> None:
+        if self._process.stdin is None:
+            raise DeviceError("the control process has no input")
+        try:
+            self._process.stdin.write(json.dumps(fields) + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            self._await("anything", 1.0)  # raises what the process had to say
+
+    def _listen(self) -> None:
+        if self._process.stdout is not None:
+            for line in self._process.stdout:
+                self._events.put(json.loads(line))
+        self._events.put({"event": "ended"})
+
+    def _await(self, wanted: str, timeout_s: float) -> dict[str, Any]:
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                event = self._events.get(timeout=max(deadline_s - time.monotonic(), 0.0))
+            except queue.Empty:
+                raise DeviceError(
+                    f"the control process did not report {wanted!r} within {timeout_s:g} s"
+                ) from None
+            if event["event"] == wanted:
+                return event
+            if event["event"] == "stopped":
+                self._final = event
+            elif event["event"] == "error":
+                kind = getattr(errors, event["kind"], DeviceError)
+                self._end()
+                raise kind(event["message"], next_step=event["next_step"])
+            elif event["event"] == "ended":
+                self._events.put(event)
+                raise DeviceError(f"the control process ended (code {self._process.wait(5)}){self._why()}")
+
+    def _why(self) -> str:
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        return ": " + lines[-1] if lines else ""
+
+    def _end(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._left is None:
+            self._left = self._applied.since(self._seen)[1]  # for a last call of `applied`
+        self._frames.close()
+        self._applied.close()

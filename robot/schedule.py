@@ -1,0 +1,113 @@
+"""What is to be done when: trajectories of u with due times."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.ring import Ring
+
+Array = NDArray[np.float64]
+STARVED_S = 0.1
+"""After so long without a frame the next one is led to from now, not from the last frame's due time."""
+
+
+class Schedule(Protocol):
+    """Where u[N] should be at a time. Counters tell what was of no use."""
+
+    late: int
+    """Frames that came after their due time."""
+    dropped: int
+    """Frames that were never used: overtaken by a newer one, out of order, or overwritten."""
+
+    def at(self, now_s: float) -> Array | None:
+        """u[N] at `now_s`, linear between due times, held after the last; None: nothing asked yet."""
+        ...
+
+
+class TrajectorySchedule:
+    """A trajectory known beforehand: due_s[T] rising, u[T, N]."""
+
+    def __init__(self, due_s: Array, u: Array) -> None:
+        self._due_s, self._u = np.asarray(due_s, dtype=np.float64), np.asarray(u, dtype=np.float64)
+        self.late = self.dropped = 0
+
+    def at(self, now_s: float) -> Array | None:
+        """u[N] at `now_s`; None before the first due time."""
+        k = int(np.searchsorted(self._due_s, now_s + 1e-9, side="right"))
+        if k == 0:
+            return None
+        if k == len(self._due_s):
+            return np.asarray(self._u[-1])
+        share = (now_s - self._due_s[k - 1]) / (self._due_s[k] - self._due_s[k - 1])
+        return np.asarray(self._u[k - 1] + min(max(share, 0.0), 1.0) * (self._u[k] - self._u[k - 1]))
+
+
+class RingSchedule:
+    """Frames as `push_frame` puts them into a ring, in the order of their due times."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._read = 0
+        self._last: _Frame | None = None
+        self._next: _Frame | None = None
+        self.late = self.dropped = 0
+
+    def at(self, now_s: float) -> Array | None:
+        """u[N] at `now_s`."""
+        passed = 0
+        while self._next is None or self._next.due_s <= now_s:
+            if self._next is not None:
+                if passed and self._last is not None and self._last.late:
+                    self.dropped += 1  # a newer one is due already: nobody ever saw it
+                self._last, self._next = self._next, None
+                passed += 1
+            self._next = self._fetch(now_s)
+            if self._next is None:
+                break
+        if self._last is None or self._next is None:
+            return None if self._last is None else self._last.u
+        share = (now_s - self._last.due_s) / (self._next.due_s - self._last.due_s)
+        return self._last.u + min(max(share, 0.0), 1.0) * (self._next.u - self._last.u)
+
+    def _fetch(self, now_s: float) -> "_Frame | None":
+        """The next usable frame, None when there is none yet."""
+        while self._read < (newest := self._ring.count):
+            oldest = newest - self._ring.slots + 1
+            if self._read + 1 < oldest:
+                self.dropped += oldest - self._read - 1
+                self._read = oldest - 1
+            row = self._ring.get(self._read + 1)
+            if row is None and self._read + 1 > self._ring.count - self._ring.slots:
+                return None  # not wholly visible yet: next time
+            self._read += 1
+            last_s = self._last.due_s if self._last is not None else -np.inf
+            if row is None or not row[0] > last_s:
+                self.dropped += 1
+                continue
+            frame = _Frame(float(row[0]), row[2:], late=bool(row[1] > row[0]))
+            self.late += frame.late
+            if self._last is not None and now_s - last_s > STARVED_S and frame.due_s > now_s:
+                self._last = _Frame(now_s, self._last.u, late=False)
+            return frame
+        return None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    due_s: float
+    u: Array
+    late: bool
+
+
+def frame_width(n: int) -> int:
+    """Width of a row of a frame ring for N actuators: due time, time of pushing, u[N]."""
+    return n + 2
+
+
+def push_frame(ring: Ring, due_s: float, now_s: float, u: Array) -> None:
+    """Put u[N] due at `due_s` into the ring; `now_s` tells the reader whether it came in time."""
+    row = np.empty(len(u) + 2)
+    row[0], row[1], row[2:] = due_s, now_s, u
+    ring.append(row)
