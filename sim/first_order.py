@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import ConfigError, unknown_name
-from animaface.robot.face.landmarks import neutral_m
+from animaface.robot.face.landmarks import neutral_m, regions
 from animaface.sim.plant import Drive, ShaftState
 from animaface.sim.shafts import rad_per_raw, raw_middle, u_to_shaft_rad
 
@@ -32,6 +32,12 @@ _EFFECTS: Final[dict[str, tuple[int, float, tuple[float, float, float]]]] = {
     "nose_wing": (358, 0.014, (0.001, 0.006, 0.0)), "cheek": (280, 0.025, (0.0, 0.006, 0.002)),
     "eyes_yaw": (473, 0.007, (0.005, 0.0, 0.0)), "eyes_pitch": (473, 0.007, (0.0, 0.005, 0.0)),
     "eye_yaw": (473, 0.007, (0.005, 0.0, 0.0)), "eye_pitch": (473, 0.007, (0.0, 0.005, 0.0)),
+}  # fmt: skip
+# The lips are sealed at neutral: near is not together.
+_SPARED: Final = {
+    "jaw_open": ("upper_lip",), "jaw_slide": ("upper_lip",),
+    "lip_lower": ("upper_lip",), "lip_lower_middle": ("upper_lip",),
+    "lip_upper": ("lower_lip",), "lip_upper_middle": ("lower_lip",),
 }  # fmt: skip
 _HEAD: Final[dict[str, tuple[float, float, float]]] = {  # yaw, pitch, roll at u = 1 against neutral
     "neck_yaw": (0.5, 0.0, 0.0), "neck_left": (0.0, 0.2, 0.2), "neck_right": (0.0, 0.2, -0.2),
@@ -141,6 +147,7 @@ def _effects(config: FaceConfig) -> tuple[Array, Array]:
             if side == "right":
                 centre[0], move[0] = -centre[0], -move[0]
             weight = np.exp(-0.5 * (np.linalg.norm(xyz - centre, axis=1) / reach_m) ** 2)
+            weight[[i for name in _SPARED.get(part, ()) for i in regions()[name]]] = 0.0
             span = 1.0 - min(a.neutral_u, 0.5)
             effect[k] = np.outer(weight, move / span / max(1, shared.get(a.part, 1))).ravel()
     return effect, head

@@ -3,8 +3,9 @@
 import binascii
 import struct
 
-from animaface.sim.boardcore import BoardCore
 from cobs import cobs
+
+from animaface.sim.boardcore import BoardCore
 
 HELLO, CONFIG, GET_CONFIG, ARM, DISARM, ENABLE, SET, READ, STATS, RELEASE, STOP = range(1, 12)
 

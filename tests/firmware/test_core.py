@@ -5,12 +5,28 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from animaface.sim.boardcore import BoardCore
 from board_host import (
-    ARM, CONFIG, DISARM, ENABLE, GET_CONFIG, HELLO, READ, RELEASE, SET, STATS, STOP, Host, config, decode, encode, targets,
+    ARM,
+    CONFIG,
+    DISARM,
+    ENABLE,
+    GET_CONFIG,
+    HELLO,
+    READ,
+    RELEASE,
+    SET,
+    STATS,
+    STOP,
+    Host,
+    config,
+    decode,
+    encode,
+    targets,
 )  # fmt: skip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from animaface.sim.boardcore import BoardCore
 
 DISARMED, ARMED, TRIPPED = range(3)
 
