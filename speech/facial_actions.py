@@ -64,18 +64,18 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     "neutral": Prototype("no action"),
     "happiness": Prototype(
         "6+12+25",
-        {"AU6": 0.85, "AU12": 0.9, "AU25": 0.35, "AU1": 0.1, "AU2": 0.12},
+        {"AU6": 0.95, "AU12": 1.0, "AU25": 0.45, "AU2": 0.1},
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
         "1+4+15+17",
-        {"AU1": 0.95, "AU4": 0.3, "AU15": 0.9, "AU17": 0.35, "AU43": 0.22},
+        {"AU1": 1.0, "AU4": 0.2, "AU15": 1.0, "AU17": 0.35, "AU43": 0.22},
         head_deg=(0.0, 6.0, 2.0), gaze_deg=(0.0, 7.0), articulation=0.85, tempo=0.6, blink_rate=0.8,
         rise_s=0.5,
     ),
     "anger": Prototype(
         "4+5+7+23(24)",
-        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.65, "AU23": 0.7, "AU24": 0.3, "AU10": 0.15, "AU15": 0.2},
+        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.65, "AU23": 0.7, "AU24": 0.4, "AU10": 0.1, "AU15": 0.25},
         head_deg=(0.0, 3.5, 0.0), articulation=1.2, tempo=1.3, blink_rate=0.6, rise_s=0.3,
     ),
     "fear": Prototype(
@@ -85,7 +85,7 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     ),
     "disgust": Prototype(
         "9+15+16(10, 17)",
-        {"AU9": 1.0, "AU10": 0.6, "AU15": 0.4, "AU16": 0.35, "AU17": 0.3, "AU4": 0.4, "AU7": 0.45},
+        {"AU9": 0.9, "AU10": 0.35, "AU15": 0.45, "AU16": 0.25, "AU17": 0.45, "AU4": 0.45, "AU7": 0.5},
         head_deg=(3.5, -2.5, 0.0), gaze_deg=(-2.0, 1.0), articulation=0.95, tempo=0.9,
     ),
     "surprise": Prototype(

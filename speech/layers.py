@@ -54,9 +54,9 @@ _LIMIT = np.array(
 )
 SEALED: Final = 0.03
 """Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
-_OPEN = 0.12
-_SNEER_PARTS = 0.083
-"""Parting of the lips by noseSneer, in mouthClose that takes it back (measured on the ICT head)."""
+_OPEN = 0.16
+_SNEER_PARTS = 0.166
+"""Parting of the lips by noseSneer of one side, in mouthClose that takes it back (measured on our rig)."""
 _HEAD_LIMIT_RAD = 0.45
 
 
@@ -79,8 +79,9 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     will within the anticipation.
     """
     opening = lip_opening(speech)
-    spoken = _smooth(opening, SEALED, _OPEN) * (1.0 - np.clip(touch, 0.0, 1.0))
-    room = np.maximum(spoken, pause * (1.0 - np.clip(touch, 0.0, 1.0)))
+    apart = 1.0 - np.clip(1.5 * touch, 0.0, 1.0)
+    spoken = _smooth(opening, SEALED, _OPEN) * apart
+    room = np.maximum(spoken, pause * apart)
     out = np.zeros((len(speech), N_CHANNELS))
     out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
     out[:, _EYES] = 0.0
@@ -88,7 +89,8 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     shapes = _with_lip_priority(np.clip(mood.shapes, 0.0, 1.0), speech, opening, room, pause)
     face = out[:, :N_SHAPES]
     face += shapes * (1.0 - np.clip(face, 0.0, 1.0))
-    face[:, _CLOSE] += (1.0 - room) * _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
+    parted = _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
+    face[:, _CLOSE] += parted * (1.0 - room)
     _brows(face, life.brow)
     _eyes(face, shapes, life)
     np.clip(face, 0.0, 1.0, out=face)
@@ -109,7 +111,7 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )
     shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
-    shapes[:, _SNEER] *= 0.6 + 0.4 * room[:, None]
+    shapes[:, _SNEER] *= 0.65 + 0.35 * (room * pause)[:, None]
     return shapes
 
 
