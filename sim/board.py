@@ -48,7 +48,7 @@ class VirtualBoard:
         """Bytes from the host whose last bit should be through at `at_s`."""
         self.wire.check()
         at_s = self.wire.arrives_s(at_s, len(data))
-        if any(self.wire.byte_faults):
+        if self.wire.byte_faults is not None:
             data = self.wire.spoil(data)
         if self._hung_until_s > 0.0:
             return

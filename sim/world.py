@@ -148,7 +148,8 @@ class SimWorld:
 
     def corrupt(self, bus: str, *, lost: float = 0.0, doubled: float = 0.0, flipped: float = 0.0) -> None:
         """Spoil bytes from now on, in both directions: shares 0..1. All zero: clean again."""
-        self.device(bus).wire.byte_faults = (float(lost), float(doubled), float(flipped))
+        shares = (float(lost), float(doubled), float(flipped))
+        self.device(bus).wire.byte_faults = shares if any(shares) else None
 
     def remove_servo(self, name: str) -> None:
         """A servo loses its cable, power and all."""

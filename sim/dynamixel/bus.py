@@ -17,6 +17,7 @@ SYNC_READ, SYNC_WRITE, FAST_SYNC_READ = 0x82, 0x83, 0x8A
 BULK_READ, BULK_WRITE, FAST_BULK_READ = 0x92, 0x93, 0x9A
 _CLEAR_KEY = b"\x01DXL\x22"
 _PACKET_PAUSE_S = 0.05
+_WATCH_PERIOD_S = 0.1
 
 Request = tuple[int, int, int]
 """(id, address, size)"""
@@ -31,6 +32,8 @@ class VirtualDynamixelBus:
         self.reader = PacketReader()
         self.last_instruction_s = 0.0
         self._by_id: dict[int, VirtualServo] = {}
+        self._baud = wire.baud
+        self._watched_s = -1e9
         for servo in self.servos:
             servo.on_address_change = self._index
         self._index()
@@ -45,7 +48,8 @@ class VirtualDynamixelBus:
         }
 
     def _index(self) -> None:
-        self._by_id = {s.device: s for s in self.servos}
+        self._baud = self.wire.baud
+        self._by_id = {s.device: s for s in self.servos if s.present and s.baud == self._baud}
 
     def servo(self, name: str) -> VirtualServo:
         """By the actuator's name."""
@@ -53,17 +57,17 @@ class VirtualDynamixelBus:
 
     def _listening(self, device: int, now_s: float) -> VirtualServo | None:
         servo = self._by_id.get(device)
-        if servo is None or not servo.listens(now_s) or servo.baud != self.wire.baud:
-            return None
-        return servo
+        return None if servo is None or now_s < servo.awake_s else servo
 
     # --- BytePeer ---
 
     def receive(self, data: bytes, at_s: float) -> None:
         """Bytes from the host whose last bit should be through at `at_s`."""
         self.wire.check()
+        if self.wire.baud != self._baud:
+            self._index()
         at_s = self.wire.arrives_s(at_s, len(data))
-        if any(self.wire.byte_faults):
+        if self.wire.byte_faults is not None:
             data = self.wire.spoil(data)
         if at_s - self.last_instruction_s > _PACKET_PAUSE_S:
             self.reader.forget()
@@ -86,10 +90,16 @@ class VirtualDynamixelBus:
 
     def advance(self, now_s: float, dt_s: float) -> None:
         """One control period."""
+        silent_s = now_s - self.last_instruction_s
         for servo in self.servos:
             if servo.busy:
                 servo.advance(dt_s)
-            servo.watch(now_s, self.last_instruction_s)
+            if silent_s > servo.watchdog_s:
+                servo.lose_host()
+        if now_s - self._watched_s >= _WATCH_PERIOD_S:
+            self._watched_s = now_s
+            for servo in self.servos:
+                servo.watch(now_s)
 
     # --- instructions ---
 

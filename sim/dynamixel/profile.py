@@ -12,18 +12,16 @@ class Profile:
         self.goal_rad = 0.0
         self.speed_rad_s = math.inf
         self.acceleration_rad_s2 = math.inf
-
-    @property
-    def moving(self) -> bool:
+        self.moving = False
         """Not yet at the goal."""
-        return self.position_rad != self.goal_rad or self.velocity_rad_s != 0.0
 
     def start(self, goal_rad: float, speed_rad_s: float, acceleration_rad_s2: float) -> None:
         """New goal from where the trajectory is; infinite speed and acceleration: at once."""
         self.goal_rad = goal_rad
         self.speed_rad_s = speed_rad_s
         self.acceleration_rad_s2 = acceleration_rad_s2
-        if math.isinf(speed_rad_s) and math.isinf(acceleration_rad_s2):
+        self.moving = True
+        if speed_rad_s == acceleration_rad_s2 == math.inf:
             self.stand(goal_rad)
 
     def start_timed(self, goal_rad: float, span_s: float, ramp_s: float) -> None:
@@ -37,25 +35,28 @@ class Profile:
         """Be at `at_rad`, at rest."""
         self.position_rad = self.goal_rad = at_rad
         self.velocity_rad_s = 0.0
+        self.moving = False
 
     def advance(self, dt_s: float) -> None:
         """One control period."""
         way = self.goal_rad - self.position_rad
-        wanted = min(self.speed_rad_s, abs(way) / dt_s)
+        speed = abs(way) / dt_s
+        if speed > self.speed_rad_s:
+            speed = self.speed_rad_s
         a = self.acceleration_rad_s2
-        if not math.isinf(a):
-            # Speed from which it can still stop, one period of reaction included.
-            half = 0.5 * a * dt_s
-            wanted = min(wanted, math.sqrt(half * half + 2.0 * a * abs(way)) - half)
-            v = math.copysign(wanted, way)
-            change = a * dt_s
-            self.velocity_rad_s += min(change, max(-change, v - self.velocity_rad_s))
+        if a == math.inf:
+            velocity = speed if way >= 0.0 else -speed
+            at_rest_after = True
         else:
-            self.velocity_rad_s = math.copysign(wanted, way)
-        step = self.velocity_rad_s * dt_s
-        if abs(way - step) < 1e-5 and abs(self.velocity_rad_s) <= (
-            math.inf if math.isinf(a) else 2.0 * a * dt_s
-        ):
+            # Speed from which it can still stop, one period of reaction included.
+            half, change = 0.5 * a * dt_s, a * dt_s
+            speed = min(speed, math.sqrt(half * half + 2.0 * a * abs(way)) - half)
+            velocity = speed if way >= 0.0 else -speed
+            velocity = min(self.velocity_rad_s + change, max(self.velocity_rad_s - change, velocity))
+            at_rest_after = abs(velocity) <= 2.0 * change
+        step = velocity * dt_s
+        if at_rest_after and abs(way - step) < 1e-5:
             self.stand(self.goal_rad)
         else:
             self.position_rad += step
+            self.velocity_rad_s = velocity

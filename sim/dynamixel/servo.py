@@ -31,7 +31,7 @@ _CURRENT_MODE, _VELOCITY_MODE, _POSITION_MODE, _EXTENDED_MODE, _CURRENT_POSITION
 _GOALS: Final = {100: 36, 102: 38, 104: 44}  # Goal PWM, Current, Velocity -> the item that limits it
 _COUNTS_PER_RAD: Final = 4096.0 / (2.0 * math.pi)
 _REBOOT_S: Final = 0.25
-_WATCH_PERIOD_S: Final = 0.1
+_DRIVES: Final = frozenset((10, 11, 20, 36, 38, 100, 102, 104))
 _AMBIENT_C: Final = 28.0
 _HEAT_C_PER_A2: Final = {"xl330-m288": 90.0, "xl330-m077": 90.0, "xm430-w350": 18.0}
 _HEAT_TIME_S: Final = 150.0
@@ -57,8 +57,13 @@ class VirtualServo:
         self._temperature_c = _AMBIENT_C
         self._overloaded_s = 0.0
         self._watched_s = -math.inf
-        self._awake_s = -math.inf
-        self._profile = Profile()
+        self.awake_s = -math.inf
+        """It boots until then."""
+        self.profile = Profile()
+        self.on = False
+        """Torque Enable(64), as a bool at hand."""
+        self.watchdog_s = math.inf
+        """Bus Watchdog(98) while it counts, else infinite."""
         self._registered: tuple[int, bytes] | None = None
         self.memory = bytearray(self.model.size)
         for item in self.model.items.values():
@@ -101,18 +106,32 @@ class VirtualServo:
         return self.memory[68]
 
     @property
-    def torque(self) -> bool:
-        """Torque Enable(64)."""
-        return self.memory[64] == 1
-
-    @property
     def alert(self) -> int:
         """0x80 while there is a hardware error, else 0."""
         return ALERT if self.memory[70] else 0
 
-    def listens(self, now_s: float) -> bool:
-        """On the bus and not booting."""
-        return self.present and now_s >= self._awake_s
+    def _reload(self) -> None:
+        """Work out what goals and drives need from the table; after any write but a goal position's."""
+        memory, value = self.memory, self.value
+        self.on = memory[64] == 1
+        self._mode = memory[11]
+        self._reverse = bool(memory[10] & 0x01)
+        self._homing = value(20)
+        bound = self._mode == _POSITION_MODE
+        self._goal_low = value(52) if bound else -1_048_575
+        self._goal_high = value(48) if bound else 1_048_575
+        self.watchdog_s = memory[98] * 0.020 if self.on and memory[98] not in (0, 0xFF) else math.inf
+        model = self.model
+        share = min(1.0, value(38) * model.current_unit_a / model.stall_current_a) * abs(value(100)) / 885.0
+        if self._mode == _CURRENT_POSITION_MODE:
+            share = min(share, abs(value(102)) * model.current_unit_a / model.stall_current_a)
+        self._share = share
+        velocity, acceleration = value(112), value(108)
+        self._timed_s = (velocity * 1e-3, acceleration * 1e-3) if memory[10] & 0x04 and velocity else None
+        if memory[10] & 0x04:
+            velocity = acceleration = 0
+        self._speed_rad_s = velocity * VELOCITY_UNIT_RAD_S if velocity else math.inf
+        self._acceleration_rad_s2 = acceleration * ACCELERATION_UNIT_RAD_S2 if acceleration else math.inf
 
     def read(self, address: int, size: int, now_s: float) -> tuple[int, bytes]:
         """(error, data). Gaps between items read as zeros."""
@@ -138,6 +157,8 @@ class VirtualServo:
 
     def write(self, address: int, data: bytes, now_s: float) -> int:
         """Error of writing `data`; items before the first error stay written."""
+        if address == 116 and len(data) == 4:
+            return self._write_position(int.from_bytes(data, "little", signed=True))
         item = self.model.items.get(address)
         if item is not None and item.size == len(data) and not item.name.startswith("indirect_data"):
             return self._write_item(item, item.unpack(data), now_s)
@@ -185,116 +206,110 @@ class VirtualServo:
 
     def _write_item(self, item: Item, value: int, now_s: float) -> int:
         address = item.address
-        if not item.writable or (item.eeprom and self.torque):
+        if not item.writable or (item.eeprom and self.on):
             return ACCESS
         if not item.low <= value <= item.high or (address == 98 and value < 0):
             return DATA_RANGE
-        if address == 116 or address in _GOALS:
-            return self._write_goal(item, value)
+        if address == 116:
+            return self._write_position(value)
+        if address in _GOALS:
+            if self.memory[98] == 0xFF:
+                return DATA_RANGE
+            if abs(value) > self.value(_GOALS[address]):
+                return DATA_LIMIT
         if address == 64:
-            return self._write_torque(value, now_s)
+            return self._write_torque(value)
         self._put(item, value)
+        self._reload()
         if address in (7, 8):
             self.on_address_change()
-        elif address in (10, 11, 20, 36, 38):
+        elif address in _DRIVES:
             self._apply()
         return OK
 
     # --- what goals do ---
 
-    def _write_goal(self, item: Item, value: int) -> int:
-        if self.memory[98] == 0xFF:
+    def _write_position(self, counts: int) -> int:
+        memory = self.memory
+        if memory[98] == 0xFF:
             return DATA_RANGE  # Bus Watchdog error: goals are locked until it is cleared
-        if item.address == 116:
-            if self.memory[11] == _POSITION_MODE and not self.value(52) <= value <= self.value(48):
-                return DATA_LIMIT
-        elif abs(value) > self.value(_GOALS[item.address]):
+        if not self._goal_low <= counts <= self._goal_high:
             return DATA_LIMIT
-        self._put(item, value)
-        if self.memory[64]:
-            if item.address == 116:
-                self._start_profile()
+        memory[116:120] = counts.to_bytes(4, "little", signed=True)
+        if self.on:
+            self._start_profile()
             self._apply()
         return OK
 
-    def _write_torque(self, value: int, now_s: float) -> int:
+    def _write_torque(self, value: int) -> int:
         if value and self.memory[70] & self.memory[63]:
             return RESULT_FAIL  # shut down: only a reboot helps
-        if value and not self.torque:
-            self._refresh(now_s)
-            self._profile.stand(self.plant.shaft(self.name).angle_rad)
-            self.memory[64] = 1
-            if not self.value(52) <= self.value(116) <= self.value(48) and self.memory[11] == _POSITION_MODE:
-                self._set(116, min(max(self.value(132), self.value(52)), self.value(48)))
+        if value and not self.on:
+            here_rad = self.plant.shaft(self.name).angle_rad
+            self.profile.stand(here_rad)
+            if not self._goal_low <= self.value(116) <= self._goal_high:
+                self._set(116, min(max(self._to_counts(here_rad), self._goal_low), self._goal_high))
             self._start_profile()
         self.memory[64] = value
+        self._reload()
         self._apply()
         return OK
 
     def _start_profile(self) -> None:
-        goal_rad = self._to_rad(self.value(116))
-        velocity, acceleration = self.value(112), self.value(108)
-        if self.memory[10] & 0x04:
-            if velocity:
-                self._profile.start_timed(goal_rad, velocity * 1e-3, acceleration * 1e-3)
-                return
-            velocity = acceleration = 0
-        speed = velocity * VELOCITY_UNIT_RAD_S if velocity else math.inf
-        self._profile.start(
-            goal_rad, speed, acceleration * ACCELERATION_UNIT_RAD_S2 if acceleration else math.inf
-        )
+        goal_rad = self._to_rad(int.from_bytes(self.memory[116:120], "little", signed=True))
+        if self._timed_s is not None:
+            self.profile.start_timed(goal_rad, *self._timed_s)
+        else:
+            self.profile.start(goal_rad, self._speed_rad_s, self._acceleration_rad_s2)
 
     def _to_rad(self, counts: int) -> float:
-        raw = counts - self.value(20)
-        if self.memory[10] & 0x01:
+        raw = counts - self._homing
+        if self._reverse:
             raw = 4096 - raw
         return (raw - 2048) / _COUNTS_PER_RAD
 
     def _to_counts(self, angle_rad: float) -> int:
         raw = 2048 + round(angle_rad * _COUNTS_PER_RAD)
-        if self.memory[10] & 0x01:
+        if self._reverse:
             raw = 4096 - raw
-        return raw + self.value(20)
+        return raw + self._homing
 
     def _apply(self) -> None:
         """Tell the motor."""
-        mode = self.memory[11]
-        if not self.memory[64] or not self.present or mode in (_CURRENT_MODE, _PWM_MODE):
-            self.plant.set_drive(self.name, Drive(goal_rad=None))
-            return
-        share = min(1.0, self.value(38) * self.model.current_unit_a / self.model.stall_current_a)
-        share *= abs(self.value(100)) / 885.0
-        if mode == _CURRENT_POSITION_MODE:
-            share = min(share, abs(self.value(102)) * self.model.current_unit_a / self.model.stall_current_a)
-        self.plant.set_drive(self.name, Drive(self._profile.position_rad, torque_share=share))
+        if self.on and self.present and self._mode not in (_CURRENT_MODE, _PWM_MODE):
+            self.plant.set_drive(self.name, Drive(self.profile.position_rad, torque_share=self._share))
+        else:
+            self.plant.set_drive(self.name, Drive())
 
     # --- what time does ---
 
     @property
     def busy(self) -> bool:
         """Needs `advance` every control period."""
-        return bool(self.memory[64]) and (self._profile.moving or self.memory[11] == _VELOCITY_MODE)
+        return self.on and (self.profile.moving or self._mode == _VELOCITY_MODE)
 
     def advance(self, dt_s: float) -> None:
         """One control period of the trajectory generator."""
-        if self.memory[11] == _VELOCITY_MODE:
-            sign = -1.0 if self.memory[10] & 0x01 else 1.0
+        if self._mode == _VELOCITY_MODE:
+            sign = -1.0 if self._reverse else 1.0
             step = sign * self.value(104) * VELOCITY_UNIT_RAD_S * dt_s
-            self._profile.stand(self._profile.position_rad + step)
+            self.profile.stand(self.profile.position_rad + step)
         else:
-            self._profile.advance(dt_s)
+            self.profile.advance(dt_s)
         self._apply()
 
-    def watch(self, now_s: float, last_instruction_s: float) -> None:
-        """Bus watchdog, temperature, overload; call at every control period."""
-        limit = self.memory[98]
-        if limit not in (0, 0xFF) and self.memory[64] and now_s - last_instruction_s > limit * 0.020:
-            self.memory[98] = 0xFF
-            self._profile.stand(self.plant.shaft(self.name).angle_rad)
-            self._apply()
+    def lose_host(self) -> None:
+        """The bus watchdog bites: stand still under torque, goals locked until 0 is written to it."""
+        self.memory[98] = 0xFF
+        if self._mode == _VELOCITY_MODE:
+            self._set(104, 0)
+        self.profile.stand(self.plant.shaft(self.name).angle_rad)
+        self._reload()
+        self._apply()
+
+    def watch(self, now_s: float) -> None:
+        """Temperature, overload, voltage; call every tenth of a second or so."""
         dt_s = now_s - self._watched_s
-        if dt_s < _WATCH_PERIOD_S:
-            return
         self._watched_s = now_s
         if not math.isinf(dt_s):
             self._heat(dt_s)
@@ -303,7 +318,7 @@ class VirtualServo:
         current_a = self._current_a()
         settled = self.ambient_c + _HEAT_C_PER_A2[self.model.name] * current_a * current_a
         self._temperature_c += (settled - self._temperature_c) * -math.expm1(-dt_s / _HEAT_TIME_S)
-        overloaded = self.torque and abs(current_a) > _OVERLOAD_SHARE * self.model.stall_current_a
+        overloaded = self.on and abs(current_a) > _OVERLOAD_SHARE * self.model.stall_current_a
         self._overloaded_s = self._overloaded_s + dt_s if overloaded else 0.0
         if self._temperature_c > self.memory[31]:
             self.fail(OVERHEATING)
@@ -317,6 +332,7 @@ class VirtualServo:
         self.memory[70] |= bits
         if self.memory[70] & self.memory[63] and self.memory[64]:
             self.memory[64] = 0
+            self._reload()
             self._apply()
 
     def set_temperature(self, temperature_c: float) -> None:
@@ -329,27 +345,27 @@ class VirtualServo:
         self.sensor_frozen = frozen
 
     def _current_a(self) -> float:
-        torque_nm = self.plant.shaft(self.name).torque_nm if self.memory[64] else 0.0
+        torque_nm = self.plant.shaft(self.name).torque_nm if self.on else 0.0
         return torque_nm / self.model.stall_torque_nm * self.model.stall_current_a
 
     def _refresh(self, now_s: float) -> None:
         """Bring the items Realtime Tick(120) .. Present Temperature(146) up to date."""
         shaft = self.plant.shaft(self.name)
         angle = self._frozen_rad if self.sensor_frozen else shaft.angle_rad
-        sign = -1.0 if self.memory[10] & 0x01 else 1.0
+        sign = -1.0 if self._reverse else 1.0
         velocity = sign * shaft.velocity_rad_s / VELOCITY_UNIT_RAD_S
         current = 0.0
-        if self.memory[64]:
+        if self.on:
             share = sign * shaft.torque_nm / self.model.stall_torque_nm
             current = share * self.model.stall_current_a / self.model.current_unit_a
         moving = abs(velocity) > self.value(24)
-        status = (0x00 if self.busy else 0x01) | (0x02 if self._profile.moving else 0x00)
+        status = (0x00 if self.busy else 0x01) | (0x02 if self.profile.moving else 0x00)
         _PRESENT.pack_into(
             self.memory, 120,
             int(now_s * 1000.0) % 32768, int(moving), status, 0,
             max(-32768, min(32767, round(current))), round(velocity), self._to_counts(angle),
-            round(sign * self._profile.velocity_rad_s / VELOCITY_UNIT_RAD_S),
-            self._to_counts(self._profile.position_rad),
+            round(sign * self.profile.velocity_rad_s / VELOCITY_UNIT_RAD_S),
+            self._to_counts(self.profile.position_rad),
             round(self.supply_v * 10.0), max(0, min(255, round(self._temperature_c))),
         )  # fmt: skip
 
@@ -379,10 +395,11 @@ class VirtualServo:
         self._set(100, self.value(36))
         self._set(102, self.value(38))
         self._registered = None
-        self._awake_s = awake_s
+        self.awake_s = awake_s
         self._overloaded_s = 0.0
-        self._profile.stand(self.plant.shaft(self.name).angle_rad)
-        self._set(116, self._to_counts(self._profile.position_rad))
+        self._reload()
+        self.profile.stand(self.plant.shaft(self.name).angle_rad)
+        self._set(116, self._to_counts(self.profile.position_rad))
         self._apply()
 
     def reboot(self, now_s: float) -> None:
@@ -407,7 +424,10 @@ class VirtualServo:
     def vanish(self, gone: bool) -> None:
         """Fault injection: off the bus and without power, or back (booting)."""
         self.present = not gone
-        self.memory[64] = 0
-        self._apply()
-        if not gone:
+        if gone:
+            self.memory[64] = 0
+            self._reload()
+            self._apply()
+        else:
             self._boot(-math.inf)
+        self.on_address_change()
