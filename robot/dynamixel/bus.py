@@ -15,10 +15,10 @@ from animaface.robot.bus import BusState, DeviceInfo, Steps, finish
 from animaface.robot.config import FaceConfig
 from animaface.robot.dynamixel import registers as reg
 from animaface.robot.dynamixel.health import Health
-from animaface.robot.dynamixel.line import DynamixelLine, NoReplyError, Reply
+from animaface.robot.dynamixel.line import DynamixelLine, Reply
 from animaface.robot.dynamixel.registers import FEEDBACK_BLOCK, HEALTH_BLOCK
 from animaface.robot.dynamixel.servo import Servo
-from animaface.robot.dynamixel.setup import set_up, switch_on
+from animaface.robot.dynamixel.setup import STAGGER_S, set_up, switch_on
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import DeviceError, TransportError
 from animaface.robot.faults import Fault
@@ -58,9 +58,8 @@ class DynamixelBus:
         self.close()
         self._line = line = DynamixelLine(self._open(self.bus), self._clock)
         for servo in self._all:
-            if line.ping(servo.servo_id) is None:
+            if (yield from line.ping_steps(servo.servo_id)) is None:
                 servo.online, servo.problem = False, f"no answer under id {servo.servo_id}"
-                yield 0.0
                 continue
             yield from set_up(line, servo)
         self._use([s for s in self._all if s.online])
@@ -77,8 +76,10 @@ class DynamixelBus:
             if not servo.online:
                 continue
             try:
+                began_s = self._clock.now_s()
                 out[servo.name] = yield from switch_on(self._lined, servo)
-            except (NoReplyError, DeviceError) as e:
+                yield max(STAGGER_S - (self._clock.now_s() - began_s), 0.0)
+            except DeviceError as e:
                 self._health.lose(i, Fault.SILENT, e.message)
         self._guard([s for s in self._servos if s.enabled])
         self._last_write_s = self._clock.now_s()
@@ -113,7 +114,10 @@ class DynamixelBus:
 
     def collect(self) -> BusState:
         """What has come in. After a silence of the host: where the servos stand now, as `resumed`."""
-        self._take(_PATIENCE_S)
+        if self._asked:
+            self._take(_PATIENCE_S)
+        elif self._lined.busy:  # a servo that is being mended
+            self._lined.poll(_PATIENCE_S)
         state = self._state()
         state.resumed = self._health.take_resumed()
         if self._armed and self._clock.now_s() - self._last_write_s > _SILENCE_S:

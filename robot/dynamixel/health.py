@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from animaface.robot.bus import Steps
 from animaface.robot.dynamixel import registers as reg
-from animaface.robot.dynamixel.line import DynamixelLine, NoReplyError
+from animaface.robot.dynamixel.line import DynamixelLine
 from animaface.robot.dynamixel.registers import HEALTH_BLOCK
 from animaface.robot.dynamixel.servo import Servo
 from animaface.robot.dynamixel.setup import set_up, switch_on
@@ -108,7 +108,7 @@ class Health:
             self._to_mend.append(i)
 
     def mend(self, line: DynamixelLine, now_s: float, guard: Callable[[list[Servo]], None]) -> bool:
-        """Do the next piece of mending, if any is due. True when the line was used."""
+        """Do the next piece of mending, if any is due. True when the line is taken by it."""
         if self._steps is None:
             if not self._to_mend:
                 return False
@@ -116,7 +116,7 @@ class Health:
             self._steps = _mended(line, self._servos[self._mending])
             self._due_s = now_s
         if now_s < self._due_s:
-            return False
+            return line.busy
         i = self._mending if self._mending is not None else 0
         try:
             self._due_s = now_s + next(self._steps)
@@ -126,7 +126,7 @@ class Health:
             self._resumed[self._servos[i].name] = end.value
             guard([self._servos[i]])
             self._steps = self._mending = None
-        except (NoReplyError, DeviceError):
+        except DeviceError:
             wait_s = _MEND_AGAIN_S[min(self._tries[i], len(_MEND_AGAIN_S) - 1)]
             self._tries[i] += 1
             self._not_before_s[i] = now_s + wait_s

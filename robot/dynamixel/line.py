@@ -1,19 +1,23 @@
-"""A Dynamixel line in terms of registers: the vendor's status codes become exceptions here."""
+"""A Dynamixel line in terms of registers: the vendor's status codes become exceptions here.
+
+Every question can be put in pieces (`*_steps`): sent now, its answer taken when it is there, so that a
+control loop never waits for a line. The blocking forms do the same pieces at once.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from dynamixel_sdk.robotis_def import COMM_SUCCESS
+from dynamixel_sdk.robotis_def import COMM_SUCCESS, INST_PING
 
+from animaface.robot.bus import Steps, finish
 from animaface.robot.dynamixel.registers import ALERT, STATUS_ERRORS, Register
 from animaface.robot.dynamixel.sdk import LinePort, MendedPacketHandler
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import DeviceError
 from animaface.robot.transport import Transport
 
-_T = TypeVar("_T")
-_RETRY_MARGIN_S = 0.012  # a busy computer answers late; a second try is patient
+_RETRY_MARGIN_S = 0.012  # a busy computer answers late; the second try is patient
+_LOOK_AGAIN_S = 0.0005
 
 
 class NoReplyError(DeviceError):
@@ -22,9 +26,10 @@ class NoReplyError(DeviceError):
 
 @dataclass(frozen=True)
 class Reply:
-    """What one servo answered: data, and whether it raised its alert bit."""
+    """What one servo answered. `error`: its error byte without the alert bit."""
 
     data: bytes
+    error: int
     alert: bool
 
 
@@ -35,46 +40,63 @@ class DynamixelLine:
         self.port = LinePort(transport, clock)
         self.packets = MendedPacketHandler()
         self.retries = 0
-        self._transport = transport
+        self._baud = transport.baud
         self._clock = clock
         self._awaited: tuple[int, ...] = ()
+        self._inbox: dict[int, Reply] = {}
 
-    def ping(self, servo_id: int) -> int | None:
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still awaited."""
+        return len(self._inbox) < len(self._awaited)
+
+    # ---- questions
+
+    def ping_steps(self, servo_id: int) -> Steps[int | None]:
         """Model number, or None when nobody answers."""
-        self.packets.expected = 3
+        packet = [0, 0, 0, 0, servo_id, 3, 0, INST_PING, 0, 0]
         try:
-            model, _ = self._twice(lambda: self.packets.ping(self.port, servo_id), servo_id)
+            reply = yield from self._asked(servo_id, 3, lambda: self.packets.txPacket(self.port, packet))
         except NoReplyError:
             return None
-        return int(model)
+        return int.from_bytes(reply.data[:2], "little")
+
+    def read_steps(self, servo_id: int, address: int, size: int) -> Steps[bytes]:
+        """`size` bytes from `address`. NoReplyError or DeviceError."""
+        reply = yield from self._asked(
+            servo_id, size, lambda: self.packets.readTx(self.port, servo_id, address, size)
+        )
+        _check(servo_id, reply.error, f"read of {address}")
+        return reply.data
+
+    def write_steps(self, servo_id: int, register: Register, value: int) -> Steps[None]:
+        """Write one register and wait for the acknowledgement."""
+        reply = yield from self._asked(servo_id, 0, lambda: self.write_unanswered(servo_id, register, value))
+        _check(servo_id, reply.error, f"write of {value} to {register.address}")
+
+    def ping(self, servo_id: int) -> int | None:
+        """`ping_steps` at once."""
+        return finish(self.ping_steps(servo_id), self._clock)
 
     def read(self, servo_id: int, address: int, size: int) -> bytes:
-        """`size` bytes from `address`. NoReplyError or DeviceError."""
-        data, error = self._twice(lambda: self._read_once(servo_id, address, size), servo_id)
-        self._check(servo_id, error, f"read of {address}")
-        return bytes(data)
+        """`read_steps` at once."""
+        return finish(self.read_steps(servo_id, address, size), self._clock)
 
     def write(self, servo_id: int, register: Register, value: int) -> None:
-        """Write one register and wait for the acknowledgement."""
-        data = register.encode(value)
-        self.packets.expected = 0
-
-        def once() -> tuple[None, int, int]:
-            result, error = self.packets.writeTxRx(self.port, servo_id, register.address, register.size, data)
-            return None, result, error
-
-        _, error = self._twice(once, servo_id)
-        self._check(servo_id, error, f"write of {value} to {register.address}")
+        """`write_steps` at once."""
+        finish(self.write_steps(servo_id, register, value), self._clock)
 
     def write_unanswered(self, servo_id: int, register: Register, value: int) -> None:
-        """Write without waiting: for a servo that may be set not to answer, or everybody (id 254)."""
+        """Write without waiting: for a servo that may be set not to answer."""
         data = register.encode(value)
         self.packets.writeTxOnly(self.port, servo_id, register.address, register.size, data)
 
-    def reboot(self, servo_id: int) -> None:
-        """Restart a servo; it answers again some .1 to .5 s later."""
-        self.packets.expected = 0
-        self.packets.reboot(self.port, servo_id)
+    def reboot_steps(self, servo_id: int) -> Steps[None]:
+        """Restart a servo; it hears again some .1 to .5 s after its acknowledgement."""
+        packet = [0, 0, 0, 0, servo_id, 3, 0, 8, 0, 0]
+        yield from self._asked(servo_id, 0, lambda: self.packets.txPacket(self.port, packet))
+
+    # ---- many at once
 
     def sync_write(self, register: Register, values: dict[int, int]) -> None:
         """One packet with a value for each id; nobody answers."""
@@ -86,69 +108,75 @@ class DynamixelLine:
 
     def request(self, ids: tuple[int, ...], address: int, size: int) -> None:
         """Ask without waiting; `collect` takes the answers. One id is asked by a plain read."""
-        self._awaited = ids
-        self.packets.expected = size
+        self._await(ids, size)
         if len(ids) == 1:
             self.packets.readTx(self.port, ids[0], address, size)
         else:
             self.packets.syncReadTx(self.port, address, size, list(ids), len(ids), False)
 
-    def collect(self, wait_s: float) -> dict[int, Reply]:
-        """The answers to `request` that are there within `wait_s`. A servo that is missing is missing."""
-        out: dict[int, Reply] = {}
+    def poll(self, wait_s: float) -> None:
+        """Take in the awaited answers that are there within `wait_s`."""
         self.port.setPacketTimeoutMillis(wait_s * 1e3)
-        while len(out) < len(self._awaited):
+        while self.busy:
             packet, result = self.packets.rxPacket(self.port, False)
             if result != COMM_SUCCESS:
                 break
-            servo_id, error = packet[4], packet[8]
-            if servo_id in self._awaited and not error & ~ALERT:
-                out[servo_id] = Reply(bytes(packet[9:-2]), bool(error & ALERT))
-        self._awaited = ()
+            if packet[4] in self._awaited:
+                reply = Reply(bytes(packet[9:-2]), packet[8] & ~ALERT, bool(packet[8] & ALERT))
+                self._inbox[packet[4]] = reply
+
+    def collect(self, wait_s: float) -> dict[int, Reply]:
+        """The answers to `request` that are there within `wait_s`. A servo that is missing is missing."""
+        self.poll(wait_s)
+        out = {sid: r for sid, r in self._inbox.items() if not r.error}
+        self._await((), 0)
         return out
 
     def sync_read(self, ids: tuple[int, ...], address: int, size: int) -> dict[int, Reply]:
         """Ask and wait; whoever did not answer the group is asked alone, once."""
         self.request(ids, address, size)
-        on_wire_s = (len(ids) * (12 + size) + 14) * 10.0 / self._transport.baud
-        out = self.collect(on_wire_s + self.port.margin_s)
+        out = self.collect((len(ids) * (12 + size) + 14) * 10.0 / self._baud + self.port.margin_s)
         for servo_id in ids:
             if servo_id not in out:
                 self.retries += 1
-                data, result, error = self._read_once(servo_id, address, size)
-                if result == COMM_SUCCESS and not error & ~ALERT:
-                    out[servo_id] = Reply(bytes(data), bool(error & ALERT))
+                self.request((servo_id,), address, size)
+                out |= self.collect((26 + size) * 10.0 / self._baud + self.port.margin_s)
         return out
 
     def close(self) -> None:
         """Close the transport."""
         self.port.closePort()
 
-    def _read_once(self, servo_id: int, address: int, size: int) -> tuple[bytes, int, int]:
+    # ---- inside
+
+    def _await(self, ids: tuple[int, ...], size: int) -> None:
+        self._awaited, self._inbox = ids, {}
         self.packets.expected = size
-        data, result, error = self.packets.readTxRx(self.port, servo_id, address, size)
-        return bytes(data), int(result), int(error)
 
-    def _twice(self, once: Callable[[], tuple[_T, int, int]], servo_id: int) -> tuple[_T, int]:
-        """One try and one patient retry -> (value, error byte)."""
-        margin_s = self.port.margin_s
-        value, result, error = once()
-        if result != COMM_SUCCESS:
+    def _asked(self, servo_id: int, size: int, send: Callable[[], object]) -> Steps[Reply]:
+        """Send, take the answer when it is there, once more when it is not."""
+        on_wire_s = (30 + size) * 10.0 / self._baud
+        for margin_s in (self.port.margin_s, _RETRY_MARGIN_S):
+            self._await((servo_id,), size)
+            send()
+            deadline_s = self._clock.now_s() + on_wire_s + margin_s
+            yield on_wire_s
+            while True:
+                self.poll(0.0)
+                reply = self._inbox.get(servo_id)
+                if reply is not None:
+                    self._await((), 0)
+                    return reply
+                if self._clock.now_s() >= deadline_s:
+                    break
+                yield _LOOK_AGAIN_S
             self.retries += 1
-            self.port.margin_s = _RETRY_MARGIN_S
-            try:
-                value, result, error = once()
-            finally:
-                self.port.margin_s = margin_s
-        if result != COMM_SUCCESS:
-            raise NoReplyError(
-                f"servo {servo_id}: {self.packets.getTxRxResult(result)}",
-                next_step="check its cable, id and baud rate: animaface ports",
-            )
-        return value, error
+        self._await((), 0)
+        raise NoReplyError(
+            f"no answer under id {servo_id}", next_step="check its cable, id and baud rate: animaface ports"
+        )
 
-    @staticmethod
-    def _check(servo_id: int, error: int, what: str) -> None:
-        number = error & ~ALERT
-        if number:
-            raise DeviceError(f"servo {servo_id} refused the {what}: {STATUS_ERRORS.get(number, number)}")
+
+def _check(servo_id: int, error: int, what: str) -> None:
+    if error:
+        raise DeviceError(f"servo {servo_id} refused the {what}: {STATUS_ERRORS.get(error, error)}")

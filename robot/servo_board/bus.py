@@ -27,6 +27,7 @@ STAGGER_MS = 50
 _GREET_S = 2.5  # an Arduino restarts when its port is opened and sits in its boot loader for a while
 _SILENT_S = 0.25
 _STATUS_EVERY = 10
+_ENABLING = 4  # flag in the answer to READ
 _SPEED_MARGIN = 1.25  # the gate is the limit; the board's ramp is the net below it
 _HEAVY = ("jaw", "neck")
 _FLAG_FAULTS = {ChannelFlag.OVER_DUTY: "over its duty ceiling", ChannelFlag.LOST: "let go by the board"}
@@ -79,25 +80,22 @@ class ServoBoardBus:
         """`enable` in pieces; greets and configures anew a board that restarted."""
         self._armed = False
         line = self._lined
-        if Ack.of(line.ask(Command.ARM, LIFE_MS.to_bytes(2, "little"))).status in (
-            frames.NOT_GREETED,
-            frames.NOT_CONFIGURED,
-        ):
+        arm = LIFE_MS.to_bytes(2, "little")
+        refused = Ack.of((yield from line.ask_steps(Command.ARM, arm))).status
+        if refused in (frames.NOT_GREETED, frames.NOT_CONFIGURED):
             yield from self._greet_and_configure()
-        yield 0.0
-        line.order(Command.ARM, LIFE_MS.to_bytes(2, "little"))
-        yield 0.0
-        line.order(Command.ENABLE, struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS))
+        yield from line.order_steps(Command.ARM, arm)
+        yield from line.order_steps(Command.ENABLE, struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS))
         deadline_s = self._clock.now_s() + 1.0 + 2e-3 * STAGGER_MS * len(self._actuators)
-        yield 0.0
-        status = self._status()
-        while status.flags & 4 or not self._all_on(status):
+        while True:
+            line.send(Command.SET, frames.targets(LIFE_MS, {}))  # keeps it alive, moves nothing
+            status = yield from self._status()
+            if not status.flags & _ENABLING and self._all_on(status):
+                break
             if self._clock.now_s() > deadline_s:
                 raise DeviceError(f"bus {self.bus!r}: the board does not switch its channels on")
-            line.order(Command.SET, frames.targets(LIFE_MS, {}))  # keeps it alive, moves nothing
             yield 0.02
-            status = self._status()
-        line.order(Command.SET, frames.targets(LIFE_MS, {}))
+        line.send(Command.SET, frames.targets(LIFE_MS, {}))
         self._answered_s = self._clock.now_s()
         self._stopped, self._armed, self._faults = "", True, {}
         pulses = dict(enumerate(status.pulses_us, status.first))
@@ -108,7 +106,8 @@ class ServoBoardBus:
         deadline_s = self._clock.now_s() + _GREET_S
         while True:
             try:
-                self.hello = hello = Hello.of(line.ask(Command.HELLO, frames.hello(self.board_id)))
+                answer = yield from line.ask_steps(Command.HELLO, frames.hello(self.board_id))
+                self.hello = hello = Hello.of(answer)
                 break
             except (DeviceError, struct.error):
                 if self._clock.now_s() > deadline_s:
@@ -126,10 +125,9 @@ class ServoBoardBus:
         wanted = {_channel(a): _channel_config(a) for a in self._actuators if _channel(a) < hello.n_channels}
         if hello.config_crc == binascii.crc_hqx(b"".join(wanted[c] for c in sorted(wanted)), 0xFFFF):
             return  # the board remembers: a host that comes back need not let go
-        line.order(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
+        yield from line.order_steps(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
         for channel in sorted(wanted):
-            yield 0.0
-            line.order(Command.CONFIG, wanted[channel])
+            yield from line.order_steps(Command.CONFIG, wanted[channel])
 
     # ---- one tick: collect, write, request
 
@@ -161,14 +159,14 @@ class ServoBoardBus:
 
     def read(self) -> BusState:
         """Ask for the state and wait for it."""
-        self._see(self._status())
+        self._see(finish(self._status(), self._clock))
         return self._state()
 
     def release(self) -> None:
         """True low on every channel, at once."""
         self._armed = False
         if self._line is not None:
-            self._line.order(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
+            finish(self._line.order_steps(Command.RELEASE, bytes((frames.ALL_CHANNELS,))), self._clock)
 
     def close(self) -> None:
         """Close the line."""
@@ -199,9 +197,9 @@ class ServoBoardBus:
         self._turn = 0
         self._answered_s = 0.0
 
-    def _status(self) -> Status:
+    def _status(self) -> Steps[Status]:
         count = max(self._channels, default=0) + 1
-        return Status.of(self._lined.ask(Command.READ, bytes((0, count))))
+        return Status.of((yield from self._lined.ask_steps(Command.READ, bytes((0, count)))))
 
     def _all_on(self, status: Status) -> bool:
         flags = dict(enumerate(status.channel_flags, status.first))

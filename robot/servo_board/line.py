@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from animaface.robot.bus import Steps
 from animaface.robot.face.clock import Clock
-from animaface.robot.face.errors import DeviceError, TransportError
+from animaface.robot.face.errors import DeviceError
 from animaface.robot.servo_board.frames import STATUS_TEXT, Ack, Command, Decoder, Frame, encode
 from animaface.robot.transport import Transport
 
 REPLY_S = 0.020
+_LOOK_AGAIN_S = 0.001
 _RETRY_S = 0.060  # a busy computer reads late; the second try is patient
 
 
@@ -20,6 +22,8 @@ class BoardLine:
         self._decoder = Decoder()
         self._on_answer = on_answer
         self._sequence = 0
+        self._awaited: tuple[int, int] | None = None
+        self._answer: bytes | None = None
         self.retries = 0
         transport.write(b"\0")  # cuts off whatever noise came before
 
@@ -29,35 +33,46 @@ class BoardLine:
         return self._decoder.bad
 
     def send(self, command: Command, payload: bytes = b"") -> int:
-        """Send without waiting -> sequence of the command."""
+        """Send without waiting -> sequence of the command; the answer goes to `on_answer`."""
         return self._send(command, payload)[0]
 
     def poll(self, wait_s: float = 0.0) -> None:
-        """Hand the answers that are there, or come within `wait_s`, to `on_answer`."""
+        """Take in the answers that are there, or come within `wait_s`."""
         data = self._transport.read(4096, 0.0)
         if not data and wait_s > 0.0:
             data = self._transport.read(1, wait_s) + self._transport.read(4096, 0.0)
         for frame in self._decoder.push(data):
-            self._on_answer(frame)
+            if self._awaited == (frame.type, frame.sequence):
+                self._answer = frame.payload
+            else:
+                self._on_answer(frame)
 
-    def ask(self, command: Command, payload: bytes = b"", *, try_s: float = REPLY_S) -> bytes:
-        """Send, wait, once again with the same bytes -> payload of the answer. DeviceError when silent."""
+    def ask_steps(self, command: Command, payload: bytes = b"") -> Steps[bytes]:
+        """Send, take the answer when it is there, once again with the same bytes. DeviceError when silent."""
         sequence, raw = self._send(command, payload)
-        answer = self._await(command, sequence, try_s)
-        if answer is None:
-            self.retries += 1
-            self._transport.write(b"\0" + raw)
-            answer = self._await(command, sequence, max(try_s, _RETRY_S))
-        if answer is None:
-            raise DeviceError(
-                f"the servo board does not answer to {command.name}",
-                next_step="check its power and the baud rate",
-            )
-        return answer
+        for patience_s in (REPLY_S, _RETRY_S):
+            self._awaited, self._answer = (command | 0x80, sequence), None
+            deadline_s = self._clock.now_s() + patience_s
+            while self._clock.now_s() < deadline_s:
+                yield _LOOK_AGAIN_S
+                self.poll()
+                answer = self._take_answer()
+                if answer is not None:
+                    if len(answer) < 5:
+                        raise DeviceError(f"the servo board's answer to {command.name} is too short")
+                    return answer
+            if patience_s == REPLY_S:
+                self.retries += 1
+                self._transport.write(b"\0" + raw)
+        self._awaited = None
+        raise DeviceError(
+            f"the servo board does not answer to {command.name}",
+            next_step="check its power and the baud rate",
+        )
 
-    def order(self, command: Command, payload: bytes = b"") -> Ack:
-        """`ask` for a command that is acknowledged; DeviceError when it is refused."""
-        ack = Ack.of(self.ask(command, payload))
+    def order_steps(self, command: Command, payload: bytes = b"") -> Steps[Ack]:
+        """`ask_steps` for a command that is acknowledged; DeviceError when it is refused."""
+        ack = Ack.of((yield from self.ask_steps(command, payload)))
         if ack.status:
             about = "" if ack.channel == 255 else f" (channel {ack.channel})"
             raise DeviceError(
@@ -70,28 +85,13 @@ class BoardLine:
         """Close the transport."""
         self._transport.close()
 
+    def _take_answer(self) -> bytes | None:
+        if self._answer is not None:
+            self._awaited = None
+        return self._answer
+
     def _send(self, command: Command, payload: bytes) -> tuple[int, bytes]:
         self._sequence = (self._sequence + 1) % 256
         raw = encode(command, self._sequence, payload)
         self._transport.write(raw)
         return self._sequence, raw
-
-    def _await(self, command: Command, sequence: int, timeout_s: float) -> bytes | None:
-        deadline_s = self._clock.now_s() + timeout_s
-        while True:
-            data = self._transport.read(4096, 0.0)
-            if not data:
-                left_s = deadline_s - self._clock.now_s()
-                if left_s < 1e-7:
-                    return None
-                data = self._transport.read(1, left_s)
-            found = None
-            for frame in self._decoder.push(data):
-                if frame.type == command | 0x80 and frame.sequence == sequence:
-                    found = frame.payload
-                else:
-                    self._on_answer(frame)
-            if found is not None:
-                if len(found) < 5:
-                    raise TransportError(f"the servo board's answer to {command.name} is too short")
-                return found
