@@ -88,7 +88,7 @@ typedef struct {
     uint8_t flags;           /* board_channel_flag */
     uint16_t remembered_us;  /* last pulse that went out, 0: never known */
     uint16_t target_us;
-    int32_t position_q6;     /* us / 64 */
+    int32_t position_q8;     /* us / 256: AVRs shift by bytes */
     int32_t velocity_us_s;
     uint16_t duty_q16;       /* share of time in motion */
     uint16_t settle_ms;      /* left before a parked channel goes low */

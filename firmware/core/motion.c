@@ -1,30 +1,32 @@
 #include "motion.h"
 
-#define Q6(us) ((int32_t)(us) * 64)
-/* us/s to 1/64 us per step, v * 4000 * 64 / 1e6 = v * .256: a multiplication and a shift, because a 32-bit
- * division costs an AVR 40 us and every moving channel asks for several in 4 ms. Rounded down (.25599). */
-#define Q6_PER_STEP_Q16 16777u
+/* 16 x 16 bits: an AVR has a multiplier for that, while a 32-bit division costs it 40 us, and every moving
+ * channel asks for several in 4 ms. */
+static uint32_t mul16(uint32_t a, uint32_t b) { return (uint32_t)(uint16_t)a * (uint16_t)b; }
 
-static uint32_t q6_per_step(uint32_t speed_us_s) { return (speed_us_s * Q6_PER_STEP_Q16) >> 16; }
+#define Q8(us) ((int32_t)((uint32_t)(us) << 8))
+
+/* us/s to 1/256 us per step, v * 4000 * 256 / 1e6 = v * 1.024, rounded down (1.02399). */
+static uint32_t q8_per_step(uint32_t speed_us_s) { return speed_us_s + (mul16(speed_us_s, 1572u) >> 16); }
 
 static uint16_t clamp16(uint16_t v, uint16_t low, uint16_t high) {
     return v < low ? low : (v > high ? high : v);
 }
 
 uint16_t motion_pulse_us(const board_channel_t *c) {
-    return (c->flags & BOARD_CH_ON) ? (uint16_t)((c->position_q6 + 32) / 64) : 0u;
+    return (c->flags & BOARD_CH_ON) ? (uint16_t)(((uint32_t)c->position_q8 + 128u) >> 8) : 0u;
 }
 
 /* Where the channel stands or, with an acceleration limit, where it can come to rest. */
 static uint16_t resting_us(const board_channel_t *c) {
-    int32_t q6 = c->position_q6;
+    int32_t q8 = c->position_q8;
     if (c->config.accel_100us_s2 != 0u && c->velocity_us_s != 0) {
         uint32_t v = (uint32_t)(c->velocity_us_s < 0 ? -c->velocity_us_s : c->velocity_us_s);
         uint32_t way_us = v * v / (200u * c->config.accel_100us_s2);
-        int32_t way_q6 = Q6(way_us > BOARD_PULSE_MAX_US ? BOARD_PULSE_MAX_US : way_us);
-        q6 += c->velocity_us_s < 0 ? -way_q6 : way_q6;
+        int32_t way_q8 = Q8(way_us > BOARD_PULSE_MAX_US ? BOARD_PULSE_MAX_US : way_us);
+        q8 += c->velocity_us_s < 0 ? -way_q8 : way_q8;
     }
-    return q6 <= 0 ? c->config.low_us : clamp16((uint16_t)((q6 + 32) / 64), c->config.low_us, c->config.high_us);
+    return q8 <= 0 ? c->config.low_us : clamp16((uint16_t)((q8 + 128) / 256), c->config.low_us, c->config.high_us);
 }
 
 void motion_stand(board_channel_t *c) {
@@ -33,7 +35,7 @@ void motion_stand(board_channel_t *c) {
 }
 
 void motion_start(board_channel_t *c, uint16_t pulse_us) {
-    c->position_q6 = Q6(clamp16(pulse_us, c->config.low_us, c->config.high_us));
+    c->position_q8 = Q8(clamp16(pulse_us, c->config.low_us, c->config.high_us));
     c->velocity_us_s = 0;
     motion_stand(c);
     c->flags = (uint8_t)((c->flags & ~BOARD_CH_QUEUED) | BOARD_CH_ON);
@@ -71,31 +73,39 @@ void motion_lose(board_channel_t *c) {
     c->flags |= BOARD_CH_LOST;
 }
 
-/* Change of speed in one step, us/s. */
-static uint32_t change_per_step(uint32_t accel_100) {
-    uint32_t change = accel_100 * (BOARD_STEP_US / 100u) / 100u;
+/* Change of speed in one step, us/s: x 100 us/s^2 x 4 ms = 2/5, exactly for 16 bits. */
+static uint16_t change_per_step(uint16_t accel_100) {
+    uint16_t change = (uint16_t)(mul16(accel_100, 52429u) >> 17);
     return change == 0u ? 1u : change;
 }
 
-/* Largest |speed| for this step that the acceleration allows and that can still stop in time. */
-static uint32_t braked_speed(uint32_t speed, uint32_t limit, uint32_t accel_100, uint32_t distance_q6) {
-    uint32_t change = change_per_step(accel_100);
-    uint32_t tries[2];
-    tries[0] = speed + change > limit ? (speed > limit + change ? speed - change : limit) : speed + change;
-    tries[1] = speed > limit ? tries[0] : speed;
-    for (uint8_t i = 0; i < 2u; i++) {
-        uint32_t v = tries[i];
-        uint32_t move_q6 = q6_per_step(v);
-        if (move_q6 > distance_q6) {
-            continue;
-        }
-        uint32_t left_us = (distance_q6 - move_q6) / 64u;
-        uint32_t half = accel_100 * left_us; /* v^2 <= 200 half: it can still stop; below 2e8 */
-        if (half > 0xFFFFFFFFu / 200u || v * v <= 200u * half) {
-            return v;
-        }
+/* Whether a channel that moves this step at `speed` can still stop within `distance_q8`. */
+static bool can_stop(uint16_t speed, uint16_t accel_100, uint32_t distance_q8) {
+    uint32_t move_q8 = q8_per_step(speed);
+    if (move_q8 > distance_q8) {
+        return false;
     }
-    return speed > 2u * change ? speed - change : change;
+    uint16_t left_us = (uint16_t)((distance_q8 - move_q8) >> 8);
+    uint32_t half = mul16(accel_100, left_us); /* v^2 <= 2 a s = 200 half; below 2e8 */
+    return half > 0xFFFFFFFFu / 200u || mul16(speed, speed) <= 200u * half;
+}
+
+/* Largest |speed| for this step that the acceleration allows and that can still stop in time. */
+static uint16_t braked_speed(uint16_t speed, uint16_t limit, uint16_t accel_100, uint32_t distance_q8) {
+    uint16_t change = change_per_step(accel_100), faster = limit;
+    if (speed > limit) {
+        faster = (uint16_t)(speed - limit) > change ? (uint16_t)(speed - change) : limit;
+    } else if ((uint16_t)(limit - speed) > change) {
+        faster = (uint16_t)(speed + change);
+    }
+    if (can_stop(faster, accel_100, distance_q8)) {
+        return faster;
+    }
+    if (speed <= limit && faster != speed && can_stop(speed, accel_100, distance_q8)) {
+        return speed;
+    }
+    uint16_t slower = speed > change ? (uint16_t)(speed - change) : 0u;
+    return slower > change ? slower : change;
 }
 
 static void settle(board_channel_t *c) {
@@ -111,24 +121,24 @@ static void settle(board_channel_t *c) {
 }
 
 /* Signed speed towards the target for the next step, us/s; negative: still moving away. */
-static int32_t next_speed(const board_channel_t *c, int32_t towards, uint32_t distance_q6) {
+static int32_t next_speed(const board_channel_t *c, int32_t towards, uint32_t distance_q8) {
     bool parking = (c->flags & BOARD_CH_LOST) != 0 && c->config.on_loss == BOARD_PARK;
-    uint32_t limit = parking ? c->config.park_speed_us_s : c->config.speed_us_s;
-    uint32_t accel = c->config.accel_100us_s2;
+    uint16_t limit = parking ? c->config.park_speed_us_s : c->config.speed_us_s;
+    uint16_t accel = c->config.accel_100us_s2;
     if (accel == 0u) {
-        return (int32_t)limit;
+        return limit;
     }
     if (towards < 0) {
-        int32_t slower = towards + (int32_t)change_per_step(accel);
+        int32_t slower = towards + change_per_step(accel);
         return slower < 0 ? slower : 0;
     }
-    return (int32_t)braked_speed((uint32_t)towards, limit, accel, distance_q6);
+    return braked_speed((uint16_t)towards, limit, accel, distance_q8);
 }
 
 static void keep_inside(board_channel_t *c) {
-    int32_t low = Q6(c->config.low_us), high = Q6(c->config.high_us);
-    if (c->position_q6 < low || c->position_q6 > high) {
-        c->position_q6 = c->position_q6 < low ? low : high;
+    int32_t low = Q8(c->config.low_us), high = Q8(c->config.high_us);
+    if (c->position_q8 < low || c->position_q8 > high) {
+        c->position_q8 = c->position_q8 < low ? low : high;
         c->velocity_us_s = 0;
     }
 }
@@ -137,27 +147,28 @@ void motion_step(board_channel_t *c) {
     if (!(c->flags & BOARD_CH_ON)) {
         return;
     }
-    int32_t way = Q6(c->target_us) - c->position_q6;
+    int32_t way = Q8(c->target_us) - c->position_q8;
     if (way == 0 && c->velocity_us_s == 0) {
         c->flags &= (uint8_t)~BOARD_CH_MOVING;
         settle(c);
         return;
     }
     c->flags |= BOARD_CH_MOVING;
-    int32_t sign = way > 0 || (way == 0 && c->velocity_us_s < 0) ? 1 : -1;
-    int32_t distance = way * sign;
-    int32_t speed = next_speed(c, c->velocity_us_s * sign, (uint32_t)distance);
-    /* Divide a positive number: truncation must never add to the speed. */
-    int32_t move = (int32_t)q6_per_step((uint32_t)(speed < 0 ? -speed : speed));
+    bool up = way > 0 || (way == 0 && c->velocity_us_s < 0);
+    uint32_t distance = (uint32_t)(way < 0 ? -way : way);
+    int32_t speed = next_speed(c, up ? c->velocity_us_s : -c->velocity_us_s, distance);
+    bool away = speed < 0;
+    /* Truncation must never add to the speed. */
+    int32_t move = (int32_t)q8_per_step((uint32_t)(away ? -speed : speed));
     if (speed > 0 && move == 0) {
         move = 1;
     }
-    if (speed >= 0 && move >= distance) {
-        c->position_q6 = Q6(c->target_us);
+    if (!away && (uint32_t)move >= distance) {
+        c->position_q8 = Q8(c->target_us);
         c->velocity_us_s = 0;
     } else {
-        c->position_q6 += (speed < 0 ? -sign : sign) * move;
-        c->velocity_us_s = sign * speed;
+        c->position_q8 += up != away ? move : -move;
+        c->velocity_us_s = up ? speed : -speed;
     }
     keep_inside(c);
 }

@@ -12,10 +12,20 @@ uint8_t pca9685_prescale(uint16_t frame_hz, uint16_t oscillator) {
     return divide > 256u ? 255u : (uint8_t)(divide - 1u);
 }
 
-uint16_t pca9685_ticks(uint16_t pulse_us, uint8_t prescale, uint16_t oscillator) {
-    /* us * Hz / 1e6 / divide, where Hz = oscillator * 2500; 2600 * 12000 fits */
-    uint32_t divide = 400u * ((uint32_t)prescale + 1u);
-    return (uint16_t)(((uint32_t)pulse_us * oscillator + divide / 2u) / divide);
+uint32_t pca9685_ticks_per_us_q16(uint8_t prescale, uint16_t oscillator) {
+    /* Hz / 1e6 / divide x 65536 = oscillator x 163.84 / divide */
+    return ((uint32_t)oscillator * 16384u / ((uint32_t)prescale + 1u) + 50u) / 100u;
+}
+
+uint16_t pca9685_ticks(uint16_t pulse_us, uint16_t low_us, uint16_t high_us, uint32_t ticks_per_us_q16) {
+    uint32_t exact = pulse_us * ticks_per_us_q16; /* 2600 x 491,520 fits */
+    uint32_t nearest = (exact + 0x8000u) & 0xFFFF0000u;
+    if (nearest > high_us * ticks_per_us_q16) {
+        nearest -= 0x10000u;
+    } else if (nearest < low_us * ticks_per_us_q16) {
+        nearest += 0x10000u;
+    }
+    return (uint16_t)(nearest >> 16);
 }
 
 void pca9685_registers(uint8_t out[4], uint16_t ticks) {

@@ -21,8 +21,10 @@
 /* Prescaler for `frame_hz` on a chip whose oscillator runs at `oscillator`/10000 of 25 MHz. Rounded towards the
  * slower rate: an analogue servo stands a long frame better than a short one. */
 uint8_t pca9685_prescale(uint16_t frame_hz, uint16_t oscillator);
-/* Ticks of a pulse of `pulse_us`, nearest; 0: none. */
-uint16_t pca9685_ticks(uint16_t pulse_us, uint8_t prescale, uint16_t oscillator);
+/* How many ticks of its counter a microsecond is, x 65536. */
+uint32_t pca9685_ticks_per_us_q16(uint8_t prescale, uint16_t oscillator);
+/* Ticks of a pulse of `pulse_us`: the nearest that lies inside the limits; 0: none. No division. */
+uint16_t pca9685_ticks(uint16_t pulse_us, uint16_t low_us, uint16_t high_us, uint32_t ticks_per_us_q16);
 /* The four bytes of an output: on at the frame's start for `ticks`; 0: a true low. */
 void pca9685_registers(uint8_t out[4], uint16_t ticks);
 

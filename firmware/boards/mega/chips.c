@@ -17,6 +17,8 @@ typedef struct {
     bool lost, sent;
     uint16_t rate_hz, rate_now_hz, oscillator;
     uint32_t since_us, watched_us;
+    uint32_t ticks_per_us_q16;
+    uint16_t pulses_us[PCA9685_OUTPUTS];                        /* as told last */
     uint16_t wanted[PCA9685_OUTPUTS], written[PCA9685_OUTPUTS]; /* ticks */
 } chip_t;
 
@@ -84,13 +86,19 @@ static bool order_changes(uint8_t chip, uint32_t now_us) {
     return true;
 }
 
+/* All low; the next chips_put brings back what is still wanted. */
+static void forget(chip_t *c) {
+    memset(c->wanted, 0, sizeof c->wanted);
+    memset(c->pulses_us, 0, sizeof c->pulses_us);
+}
+
 static void lose(uint8_t chip, uint32_t now_us) {
     chip_t *c = &chips[chip];
     enable_output(chip, false);
     c->lost = true;
     c->step = ABSENT;
     c->since_us = now_us;
-    memset(c->wanted, 0, sizeof c->wanted);
+    forget(c);
 }
 
 static void failed(uint8_t chip, uint32_t now_us) {
@@ -149,6 +157,7 @@ static void next(uint8_t chip, uint32_t now_us) {
     case PRESCALE:
         c->rate_now_hz = c->rate_hz;
         c->prescale = pca9685_prescale(c->rate_hz, c->oscillator);
+        c->ticks_per_us_q16 = pca9685_ticks_per_us_q16(c->prescale, c->oscillator);
         order(chip, PCA9685_PRESCALE, c->prescale, now_us);
         break;
     case WAKE: order(chip, PCA9685_MODE1, PCA9685_MODE1_AI, now_us); break;
@@ -162,7 +171,7 @@ static void next(uint8_t chip, uint32_t now_us) {
         break;
     default:
         if (c->rate_hz != c->rate_now_hz) {
-            memset(c->wanted, 0, sizeof c->wanted); /* they come back with the next chips_put */
+            forget(c);
             c->step = ALL_OFF;
         } else if (now_us - c->watched_us >= WATCH_US) {
             c->watched_us = now_us;
@@ -251,21 +260,12 @@ void chips_rate(uint8_t chip, uint16_t frame_hz) { chips[chip].rate_hz = frame_h
 
 void chips_put(uint8_t channel, uint16_t pulse_us, uint16_t low_us, uint16_t high_us) {
     chip_t *c = &chips[channel / PCA9685_OUTPUTS];
-    uint16_t ticks = 0;
-    if (c->step < RUN) {
-        return; /* it is told when it runs */
+    uint8_t i = channel % PCA9685_OUTPUTS;
+    if (c->step < RUN || c->pulses_us[i] == pulse_us) {
+        return; /* not ready: it is told when it is */
     }
-    if (pulse_us != 0u) {
-        /* The nearest tick may lie 2.5 us outside the limits: then the next one inside. */
-        uint32_t unit = 400u * ((uint32_t)c->prescale + 1u); /* us x 10000 in a tick */
-        ticks = pca9685_ticks(pulse_us, c->prescale, c->oscillator);
-        if (ticks * unit > (uint32_t)high_us * c->oscillator) {
-            ticks--;
-        } else if (ticks * unit < (uint32_t)low_us * c->oscillator) {
-            ticks++;
-        }
-    }
-    c->wanted[channel % PCA9685_OUTPUTS] = ticks;
+    c->pulses_us[i] = pulse_us;
+    c->wanted[i] = pulse_us == 0u ? 0u : pca9685_ticks(pulse_us, low_us, high_us, c->ticks_per_us_q16);
 }
 
 void chips_cut(bool off) {

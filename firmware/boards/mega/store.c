@@ -10,11 +10,14 @@
 #define RECORD_SIZE POSES_SIZE(ALL_CHANNELS)
 #define RECORDS ((E2END + 1u - RECORDS_AT) / RECORD_SIZE)
 
+#define LOOK_MS 64u
+
 static uint8_t record[RECORD_SIZE];
 static uint16_t at = RECORD_SIZE; /* next byte to write; RECORD_SIZE: nothing to do */
 static uint8_t place;
 static uint32_t count, boot_id;
 static poses_timer_t timer;
+static uint32_t looked_ms;
 
 static uint8_t *address_of(uint8_t i) { return (uint8_t *)(RECORDS_AT + (uint16_t)i * RECORD_SIZE); }
 
@@ -58,6 +61,10 @@ void store_run(board_t *b) {
         }
         return;
     }
+    if (b->uptime_ms - looked_ms < LOOK_MS) {
+        return;
+    }
+    looked_ms = b->uptime_ms;
     if (poses_due(&timer, b, record, ALL_CHANNELS)) {
         place = (uint8_t)(place + 1u == RECORDS ? 0u : place + 1u);
         poses_encode(b, ++count, ALL_CHANNELS, record);
