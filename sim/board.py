@@ -23,6 +23,8 @@ class VirtualBoard:
         self, wire: Wire, board_id: int, actuators: Sequence[ActuatorConfig], plant: Plant, *, boot_id: int = 1, now_s: float = 0.0
     ) -> None:  # fmt: skip
         self.wire = wire
+        self.next_output_s = wire.next_output_s
+        self.fetch = wire.fetch
         self.board_id = board_id
         self.plant = plant
         self.actuators = tuple(actuators)
@@ -55,14 +57,6 @@ class VirtualBoard:
         self.core.advance(self._us(at_s))
         if reply := self.core.exchange(data):
             self.wire.say(reply, at_s + _REPLY_DELAY_S)
-
-    def next_output_s(self) -> float | None:
-        """When the next reply is through."""
-        return self.wire.next_output_s()
-
-    def fetch(self, size: int, until_s: float) -> bytes:
-        """Bytes through by `until_s`."""
-        return self.wire.fetch(size, until_s)
 
     # --- time ---
 

@@ -29,6 +29,8 @@ class VirtualDynamixelBus:
     def __init__(self, wire: Wire, servos: Sequence[VirtualServo]) -> None:
         self.wire = wire
         self.servos = list(servos)
+        self.next_output_s = wire.next_output_s
+        self.fetch = wire.fetch
         self.reader = PacketReader()
         self.last_instruction_s = 0.0
         self._by_id: dict[int, VirtualServo] = {}
@@ -77,14 +79,6 @@ class VirtualDynamixelBus:
                 self._obey(instruction, at_s)
             elif (servo := self._listening(instruction.device, at_s)) is not None:
                 self._answer(servo, BAD_CRC, b"", at_s)
-
-    def next_output_s(self) -> float | None:
-        """When the next reply is through."""
-        return self.wire.next_output_s()
-
-    def fetch(self, size: int, until_s: float) -> bytes:
-        """Bytes through by `until_s`."""
-        return self.wire.fetch(size, until_s)
 
     # --- time ---
 

@@ -52,7 +52,7 @@ class VirtualServo:
         """False: not on the bus (cable or servo gone)."""
         self.sensor_frozen = False
         self.ambient_c = _AMBIENT_C
-        self.supply_v = self.model.items[144].default / 10.0
+        self._supply_counts = self.model.items[144].default
         self._frozen_rad = 0.0
         self._temperature_c = _AMBIENT_C
         self._overloaded_s = 0.0
@@ -126,6 +126,8 @@ class VirtualServo:
         if self._mode == _CURRENT_POSITION_MODE:
             share = min(share, abs(value(102)) * model.current_unit_a / model.stall_current_a)
         self._share = share
+        self._moving_threshold = value(24)
+        self._counts_per_nm = model.stall_current_a / model.current_unit_a / model.stall_torque_nm
         velocity, acceleration = value(112), value(108)
         self._timed_s = (velocity * 1e-3, acceleration * 1e-3) if memory[10] & 0x04 and velocity else None
         if memory[10] & 0x04:
@@ -238,7 +240,8 @@ class VirtualServo:
         memory[116:120] = counts.to_bytes(4, "little", signed=True)
         if self.on:
             self._start_profile()
-            self._apply()
+            if not self.profile.moving:  # else the next control period tells the motor
+                self._apply()
         return OK
 
     def _write_torque(self, value: int) -> int:
@@ -324,7 +327,7 @@ class VirtualServo:
             self.fail(OVERHEATING)
         if self._overloaded_s > _OVERLOAD_S:
             self.fail(OVERLOAD)
-        if not self.value(34) <= self.supply_v * 10.0 <= self.value(32):
+        if not self.value(34) <= self._supply_counts <= self.value(32):
             self.fail(VOLTAGE)
 
     def fail(self, bits: int) -> None:
@@ -339,6 +342,10 @@ class VirtualServo:
         """Fault injection: be that hot now."""
         self._temperature_c = temperature_c
 
+    def set_supply(self, supply_v: float) -> None:
+        """Fault injection: a sagging or rising supply."""
+        self._supply_counts = round(supply_v * 10.0)
+
     def freeze_sensor(self, frozen: bool) -> None:
         """Fault injection: the position sensor keeps telling the present angle."""
         self._frozen_rad = self.plant.shaft(self.name).angle_rad
@@ -350,23 +357,18 @@ class VirtualServo:
 
     def _refresh(self, now_s: float) -> None:
         """Bring the items Realtime Tick(120) .. Present Temperature(146) up to date."""
-        shaft = self.plant.shaft(self.name)
+        shaft, profile = self.plant.shaft(self.name), self.profile
         angle = self._frozen_rad if self.sensor_frozen else shaft.angle_rad
         sign = -1.0 if self._reverse else 1.0
-        velocity = sign * shaft.velocity_rad_s / VELOCITY_UNIT_RAD_S
-        current = 0.0
-        if self.on:
-            share = sign * shaft.torque_nm / self.model.stall_torque_nm
-            current = share * self.model.stall_current_a / self.model.current_unit_a
-        moving = abs(velocity) > self.value(24)
-        status = (0x00 if self.busy else 0x01) | (0x02 if self.profile.moving else 0x00)
+        velocity = round(sign * shaft.velocity_rad_s / VELOCITY_UNIT_RAD_S)
+        current = round(sign * shaft.torque_nm * self._counts_per_nm) if self.on else 0
+        status = 0x02 if profile.moving else 0x01
         _PRESENT.pack_into(
             self.memory, 120,
-            int(now_s * 1000.0) % 32768, int(moving), status, 0,
-            max(-32768, min(32767, round(current))), round(velocity), self._to_counts(angle),
-            round(sign * self.profile.velocity_rad_s / VELOCITY_UNIT_RAD_S),
-            self._to_counts(self.profile.position_rad),
-            round(self.supply_v * 10.0), max(0, min(255, round(self._temperature_c))),
+            int(now_s * 1000.0) % 32768, int(abs(velocity) > self._moving_threshold), status, 0,
+            max(-32768, min(32767, current)), velocity, self._to_counts(angle),
+            round(sign * profile.velocity_rad_s / VELOCITY_UNIT_RAD_S), self._to_counts(profile.position_rad),
+            self._supply_counts, max(0, min(255, round(self._temperature_c))),
         )  # fmt: skip
 
     # --- registered writes, reboot, reset ---
