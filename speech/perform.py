@@ -29,7 +29,7 @@ SETTLE_S: Final = 0.75
 """A performance ends so long after its sound, at rest."""
 _FADE_S = 0.6
 _QUIET_S = 0.3
-_BEAT_LEAD_S = 0.1
+_BEAT_LEAD_S = 0.13
 """Where the voice is seen coming, head and brows start this much before a stress, to peak with it."""
 _LIVE_PAUSE = 0.35
 _TOUCHING = ("M", "B", "P", "F", "V")

@@ -194,7 +194,7 @@ class ProsodyTracker:
     def _stress(self) -> float:
         """Strength of a stressed syllable on the frame where its nucleus has been seen to peak, else 0."""
         self._since_stress_s += _DT_S
-        self._nucleus = _towards(self._nucleus, self._env, 0.03)
+        self._nucleus = _towards(self._nucleus, self._env, 0.065)
         level = self._nucleus
         if self._voice and self._env > 0.02:
             self._mean = _towards(self._mean, level, 1.2)

@@ -11,7 +11,7 @@ import numpy as np
 from animaface.speech.life.curves import stroke
 
 BLINKS_PER_MIN: Final = {"talking": 26.0, "listening": 17.0, "reading": 4.5}
-CLOSING_S: Final = (0.066, 0.082)
+CLOSING_S: Final = (0.063, 0.080)
 QUICKER: Final = (0.40, 0.47)
 """By how much closing is shorter than opening."""
 _HOLD_S = (0.010, 0.030)

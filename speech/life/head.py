@@ -13,11 +13,11 @@ import numpy as np
 from animaface.speech.life.curves import lag_share, min_jerk, stroke
 
 _DEG = math.pi / 180.0
-SWAY_DEG: Final = (0.95, 0.45, 0.62)
-VOICE_DEG: Final = (1.5, 2.2, 0.9)
+SWAY_DEG: Final = (1.0, 0.35, 0.72)
+VOICE_DEG: Final = (1.5, 1.9, 0.9)
 """Turn for the whole swing of the slow loudness."""
 POSTURE_DEG: Final = (0.85, 0.60, 0.55)
-BEAT_DEG: Final = 2.2
+BEAT_DEG: Final = 2.3
 BEAT_RISE_S: Final = 0.11
 _BEAT_FALL_S = 0.30
 _SWAY_TAU_S = 0.5
@@ -78,7 +78,7 @@ class Head:
 
     def _beating(self, stress: float) -> Angles:
         self._beat_s += self._dt_s
-        if stress > 0.0 and self._beat_s > BEAT_RISE_S + 0.12 and self._rng.random() < 0.45 + 0.5 * stress:
+        if stress > 0.0 and self._beat_s > BEAT_RISE_S + 0.12 and self._rng.random() < 0.6 + 0.5 * stress:
             size = BEAT_DEG * (0.5 + stress) * float(self._rng.uniform(0.6, 1.3))
             side = float(self._rng.normal(0.0, 0.45))
             self._beat, self._beat_s = (size * side, size, 0.4 * size * side), 0.0
