@@ -122,7 +122,7 @@ class ServoBoardBus:
                 f"found id {hello.board_id} with protocol {hello.protocol}, firmware {hello.firmware}",
                 next_step="correct board_id in the face config, or animaface flash",
             )
-        wanted = {_channel(a): _channel_config(a) for a in self._actuators if _channel(a) < hello.n_channels}
+        wanted = {_channel(a): channel_config(a) for a in self._actuators if _channel(a) < hello.n_channels}
         if hello.config_crc == binascii.crc_hqx(b"".join(wanted[c] for c in sorted(wanted)), 0xFFFF):
             return  # the board remembers: a host that comes back need not let go
         yield from line.order_steps(Command.RELEASE, bytes((frames.ALL_CHANNELS,)))
@@ -251,8 +251,8 @@ def _channel(actuator: ActuatorConfig) -> int:
     return int(actuator.channel or 0)
 
 
-def _channel_config(a: ActuatorConfig) -> bytes:
-    """The 20 bytes of CONFIG."""
+def channel_config(a: ActuatorConfig) -> bytes:
+    """The 20 bytes of CONFIG that `connect` and bring-up send for one channel."""
     low, high = a.limits
     neutral = round(a.u_to_raw(a.neutral_u))
     span_us = high - low
