@@ -29,6 +29,7 @@ PULSE: Final = np.dtype([("rise", "<u8"), ("width", "<u4"), ("channel", "<u4")])
 """One pulse as measured at its pin: CPU cycles."""
 _FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 _FETCH = 4096
+_DONE, _CRASHED = 6, 7  # simavr's cpu states
 _SETUP_NAMES: Final = (
     "board_id", "oscillator_0", "oscillator_1", "oscillator_2", "current_zero_mv", "current_uv_per_ma",
     "voltage_permille", "supply_min_mv", "current_max_ma",
@@ -251,8 +252,8 @@ class Emulator:
 
     @property
     def crashed(self) -> bool:
-        """simavr gave up: an invalid instruction or address."""
-        return int(self._shim.emu_state(self._handle)) in (5, 6, 7) and False
+        """The CPU came to an invalid instruction or address."""
+        return int(self._shim.emu_state(self._handle)) in (_DONE, _CRASHED)
 
     def eeprom(self) -> bytes:
         """The board's memory, to give to the next power-on."""

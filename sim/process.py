@@ -40,13 +40,16 @@ class SimProcess:
         plant: str = "auto",
         truth_rate_hz: float = 120.0,
         timeout_s: float = 60.0,
+        firmware: bool = False,
     ) -> Self:
         """Start `face` (a shipped name or a YAML path) and wait until its ports are there.
+
+        `firmware`: servo boards run the Mega's real binary on simavr.
 
         Raises AnimafaceError with the server's own words when it does not come up.
         """
         command = [sys.executable, "-m", "animaface.sim.server", str(face), "--seed", str(seed)]
-        command += ["--plant", plant]
+        command += ["--plant", plant, *(["--firmware"] if firmware else [])]
         if truth is not None:
             command += ["--truth", str(truth), "--truth-rate", str(truth_rate_hz)]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child

@@ -55,10 +55,14 @@ def build_plant(kind: str, config: FaceConfig, seed: int) -> Plant:
 class SimServer:
     """Owns the far ends of the lines and steps the world on CLOCK_MONOTONIC."""
 
-    def __init__(self, config: FaceConfig, seed: int, plant: Plant, truth: TruthLog | None) -> None:
+    def __init__(
+        self, config: FaceConfig, seed: int, plant: Plant, truth: TruthLog | None, *, firmware: bool = False
+    ) -> None:
         self.config = config
         self._clock = RealClock()
-        self.world = SimWorld(config, seed=seed, clock=self._clock, plant=plant, truth=truth)
+        self.world = SimWorld(
+            config, seed=seed, clock=self._clock, plant=plant, truth=truth, firmware=firmware
+        )
         self._folder = Path(tempfile.mkdtemp(prefix="animaface-sim-"))
         self.lines = {name: PtyLine(self._folder / name) for name in config.buses}
         self._wake_read, self._wake_write = os.pipe()
@@ -223,6 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--truth", type=Path, help="log the truth into this file")
     parser.add_argument("--truth-rate", type=float, default=120.0, help="records a second")
     parser.add_argument("--plant", choices=PLANTS, default="auto")
+    parser.add_argument("--firmware", action="store_true", help="servo boards run their real binary (simavr)")
     options = parser.parse_args(argv)
     try:
         config = load_face(options.face)
@@ -233,7 +238,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     truth = None
     if options.truth is not None:
         truth = TruthLog.create(options.truth, config, options.seed, options.truth_rate)
-    server = SimServer(config, options.seed, plant, truth)
+    try:
+        server = SimServer(config, options.seed, plant, truth, firmware=options.firmware)
+    except AnimafaceError as e:
+        say({"ready": False, "error": str(e)})
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, server.stop)
     gc.collect()

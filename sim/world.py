@@ -9,6 +9,7 @@ from animaface.robot.transport import MemoryTransport, Transport
 from animaface.sim.board import VirtualBoard
 from animaface.sim.dynamixel.bus import VirtualDynamixelBus
 from animaface.sim.dynamixel.servo import VirtualServo
+from animaface.sim.emulated_board import EmulatedBoard
 from animaface.sim.first_order import FirstOrderPlant
 from animaface.sim.plant import Plant
 from animaface.sim.truth import TruthLog
@@ -44,12 +45,15 @@ class SimWorld:
         clock: Clock | None = None,
         plant: Plant | None = None,
         truth: TruthLog | None = None,
+        firmware: bool = False,
     ) -> None:
+        """`firmware`: servo boards are the Mega's real binary on simavr (sim.emulated_board)."""
         self.config = config
         self.seed = seed
         self.clock: Clock = LockStepClock() if clock is None else clock
         self.plant: Plant = default_plant(config, seed) if plant is None else plant
         self.truth = truth
+        self.firmware = firmware
         self._origin_s = self.clock.now_s()
         self._ticks = 0
         self.devices: dict[str, Device] = {
@@ -63,9 +67,8 @@ class SimWorld:
         on_line = self.config.on_bus(name)
         if bus.kind == "servo_board":
             boot_id = (self.seed * 7919 + k * 104_729 + 1) & 0xFFFFFFFF
-            return VirtualBoard(
-                wire, bus.board_id, on_line, self.plant, boot_id=boot_id, now_s=self._origin_s
-            )
+            kind = EmulatedBoard if self.firmware else VirtualBoard
+            return kind(wire, bus.board_id, on_line, self.plant, boot_id=boot_id, now_s=self._origin_s)
         return VirtualDynamixelBus(wire, [self._servo(a, bus) for a in on_line])
 
     def _servo(self, actuator: ActuatorConfig, bus: BusConfig) -> VirtualServo:
