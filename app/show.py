@@ -47,6 +47,7 @@ def show(
             played = play(
                 source.take, motion, config, where, sink, samples=source.samples,
                 on_progress=lambda done_s, total_s: bar.update(task, completed=done_s / total_s),
+                on_warning=lambda message: err.print(f"warning: {message}", markup=False, soft_wrap=True),
             )  # fmt: skip
         numbers = _count(source, log, played.sound_start_s) if log is not None else None
         if record is not None and log is not None:
@@ -62,7 +63,7 @@ def _count(source: Source, log: Path, start_s: float) -> lips.LipNumbers | None:
 
     truth = read_truth(log)
     time_s = truth.time_s - start_s
-    gap = np.array([float(lip_gap_m(frame)) for frame in truth.landmarks_m])
+    gap = lip_gap_m(truth.landmarks_m.astype(np.float64))
     at_rest = (time_s > -0.6 * LEAD_S) & (time_s < -0.1 * LEAD_S)
     sealed = float(np.median(gap[at_rest])) if at_rest.any() else float(gap.min())
     asked = default_rig().gap_m(source.take.at(time_s))
@@ -88,10 +89,15 @@ def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record:
 
 def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) -> dict[str, Any]:
     """Everything counted, flat, for --json and the table."""
+    stats = shown.played.stats
     out: dict[str, Any] = {
-        "face": config.id, "actuators": len(config.names), "source": source.title,
+        "face": config.id, "actuators": len(config.names) - len(shown.played.dropped),
+        "dropped": list(shown.played.dropped), "source": source.title,
         "seconds": round(source.take.duration_s, 3), "motion": motion.source, "calibrated": motion.calibrated,
-        "sound": shown.played.sink, **shown.played.stats,
+        "sound": shown.played.sink, "ticks": stats.ticks, "missed": stats.missed,
+        "missed_share": round(stats.missed_share, 5), "tick_p50_ms": round(1e3 * stats.tick_p50_s, 3),
+        "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3), "tick_max_ms": round(1e3 * stats.tick_max_s, 3),
+        "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames, "told": shown.played.told,
     }  # fmt: skip
     if shown.lips is not None:
         out["lips"] = shown.lips.as_dict()
