@@ -1,6 +1,7 @@
 """The simulated face as a child process: start, ports, faults, stop."""
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -53,7 +54,11 @@ class SimProcess:
         if truth is not None:
             command += ["--truth", str(truth), "--truth-rate", str(truth_rate_hz)]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        # Threads of a linear-algebra library would fight the control loop for the cores.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+        )
         process = cls(child, log)
         try:
             ready = process._read_line(timeout_s)

@@ -37,7 +37,7 @@ from animaface.sim.world import PERIOD_S, SimWorld, default_plant
 
 PLANTS: Final = ("auto", "mujoco", "first-order")
 _GIVE_UP_S: Final = 0.25  # further behind than this, time is left out rather than made up for
-_BURST_S: Final = 5 * PERIOD_S  # at most so much physics between two looks at the lines
+_BURST_S: Final = PERIOD_S  # at most so much physics between two looks at the lines
 _PARENT_CHECK_S: Final = 1.0
 
 
@@ -134,7 +134,7 @@ class SimServer:
         self._lag_max_s = max(self._lag_max_s, behind_s)
         if behind_s > _GIVE_UP_S:
             self._skipped_s += self.world.skip(now_s)
-        self.world.advance(min(now_s, self.world.now_s + _BURST_S))
+        self.world.advance(min(now_s, self.world.now_s + 1.01 * _BURST_S))
 
     def _check_parent(self, now_s: float) -> None:
         """A pipe's end is not enough: a forked sibling may keep it open after the parent's death."""
@@ -247,6 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, server.stop)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # a full collection would hold replies up
     try:
         say(
             {

@@ -57,6 +57,10 @@ class Wire:
                 out.append(byte)
         return bytes(out)
 
+    def random_bytes(self, size: int) -> bytes:
+        """Noise, by the seed."""
+        return self._rng.bytes(size)
+
     def check(self) -> None:
         """Raises TransportError while the cable is out."""
         if not self.plugged:

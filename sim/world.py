@@ -9,6 +9,7 @@ from animaface.robot.transport import MemoryTransport, Transport
 from animaface.sim.board import VirtualBoard
 from animaface.sim.dynamixel.bus import VirtualDynamixelBus
 from animaface.sim.dynamixel.servo import VirtualServo
+from animaface.sim.dynamixel.tables import MODELS
 from animaface.sim.emulated_board import EmulatedBoard
 from animaface.sim.first_order import FirstOrderPlant
 from animaface.sim.plant import Plant
@@ -185,6 +186,30 @@ class SimWorld:
     def freeze_sensor(self, name: str, frozen: bool) -> None:
         """The position sensor goes on telling the present angle."""
         self._on_servo(name, lambda s: s.freeze_sensor(frozen))
+
+    def wrong_model(self, name: str, model: str) -> None:
+        """Another model answers under this servo's id, as after a repair with what was at hand."""
+        if model not in MODELS:
+            raise ConfigError(unknown_name("model", model, MODELS))
+        self._on_servo(name, lambda s: s.become(model))
+
+    def supply(self, bus: str, volts: float) -> None:
+        """The servo supply of a line sags or rises."""
+        device = self.device(bus)
+        if isinstance(device, VirtualDynamixelBus):
+            for servo in device.servos:
+                servo.set_supply(volts)
+        else:
+            device.core.set_supply(round(volts * 1000.0), 0)
+
+    def noise(self, bus: str, size: int) -> None:
+        """A burst of `size` random bytes towards the host."""
+        wire = self.device(bus).wire
+        wire.say(wire.random_bytes(size), self.now_s)
+
+    def usb_latency(self, bus: str, seconds: float) -> None:
+        """Latency timer of the host's USB adapter: 16 ms as it comes, 1 ms as it should be."""
+        self.device(bus).wire.usb_latency_s = seconds
 
     def reset_board(self, bus: str) -> None:
         """The board restarts with another boot id."""

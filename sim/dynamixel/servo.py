@@ -65,11 +65,15 @@ class VirtualServo:
         self.watchdog_s = math.inf
         """Bus Watchdog(98) while it counts, else infinite."""
         self._registered: tuple[int, bytes] | None = None
+        self._unpack_from_box(device, BAUD_RATES.index(baud) if baud in BAUD_RATES else 3)
+
+    def _unpack_from_box(self, device: int, baud_code: int) -> None:
+        """Factory settings but for id and baud rate, which a person has set."""
         self.memory = bytearray(self.model.size)
         for item in self.model.items.values():
             self._put(item, item.default)
-        self._put(self.model.items[7], device)
-        self._put(self.model.items[8], BAUD_RATES.index(baud) if baud in BAUD_RATES else 3)
+        self._set(7, device)
+        self._set(8, baud_code)
         self._boot(-math.inf)
 
     # --- the table ---
@@ -422,6 +426,13 @@ class VirtualServo:
         self.reboot(now_s)
         self.on_address_change()
         return OK
+
+    def become(self, model: str) -> None:
+        """Fault injection: a servo of another model, fresh from the box, under the same id."""
+        device, baud_code = self.device, self.memory[8]
+        self.model = MODELS[model]
+        self._unpack_from_box(device, baud_code)
+        self.on_address_change()
 
     def vanish(self, gone: bool) -> None:
         """Fault injection: off the bus and without power, or back (booting)."""

@@ -1,9 +1,12 @@
 """The virtual Dynamixel bus in lock-step: what each instruction and item does, and when answers come."""
 
+import math
 import struct
 
 import pytest
 from dxl_client import Client, read_status, request
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from animaface.robot.config import FaceConfig, parse_face
 from animaface.sim.first_order import FirstOrderPlant
@@ -338,6 +341,43 @@ def test_wrong_crc_is_told_by_the_servo_that_was_meant(bench: Bench) -> None:
 
 def test_unknown_instruction(bench: Bench) -> None:
     assert bench.client.ask(XL, 0x77) == (1, 2, b"")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    packets=st.lists(
+        st.tuples(
+            st.sampled_from([1, 2, 2, 0xFE, 0xFE, 40]),
+            st.sampled_from(
+                [1, 2, 3, 3, 3, 4, 5, 6, 8, 0x10, 0x20, 0x82, 0x83, 0x8A, 0x92, 0x93, 0x9A, 0xAA]
+            ),
+            st.one_of(
+                st.binary(max_size=24),
+                st.builds(
+                    lambda a, d: struct.pack("<H", a) + d,
+                    st.sampled_from(
+                        [7, 8, 9, 10, 11, 20, 48, 52, 63, 64, 68, 98, 100, 104, 108, 112, 116, 168, 208]
+                    ),
+                    st.binary(min_size=1, max_size=12),
+                ),
+            ),
+            st.sampled_from([0.0, 0.01, 0.3]),
+        ),
+        max_size=14,
+    )
+)
+def test_no_packet_breaks_a_servo(packets: list[tuple[int, int, bytes, float]]) -> None:
+    bench = Bench()
+    for device, code, params, pause in packets:
+        bench.line.write(request(device, code, params))
+        bench.wait(pause)
+        bench.line.discard_input()
+    for servo in bench.world.devices["line"].servos:
+        for item in servo.model.items.values():
+            value = servo.value(item.address)
+            assert item.low <= value <= item.high or item.name == "bus_watchdog", item.name
+        assert servo.model.number == servo.value(0)
+        assert math.isfinite(bench.world.plant.shaft(servo.name).angle_rad)
 
 
 def test_extended_and_velocity_mode(bench: Bench) -> None:

@@ -199,3 +199,33 @@ def test_a_truth_log_cut_anywhere_is_read_up_to_there(tmp_path: Path) -> None:
             read_truth(path)
     with pytest.raises(InputError, match="no such truth log"):
         read_truth(tmp_path / "none")
+
+
+def test_wrong_model_sagging_supply_noise_and_a_slow_adapter() -> None:
+    world = small_world()
+    line = world.open("rigid")
+    client = Client(line)
+    inject(world, {"fault": "wrong_model", "name": "jaw_open", "model": "xl330-m288"})
+    assert client.ask(21, 1) == (21, 0, struct.pack("<HB", 1200, 52))
+    client.write(7, 64, 1, 1)
+    inject(world, {"fault": "supply", "bus": "rigid", "volts": 3.0})
+    world.clock.sleep_until_s(1.0)
+    assert client.ask(7, 2, struct.pack("<HH", 144, 2))[1:] == (0x80, struct.pack("<H", 30))
+    assert client.read(7, 64, 1) == 0
+    inject(world, {"fault": "noise", "bus": "rigid", "size": 50})
+    assert len(line.read(60, 0.01)) == 50
+    inject(world, {"fault": "usb_latency", "bus": "rigid", "seconds": 0.016})
+    started = world.clock.now_s()
+    line.write(request(1, 1))
+    assert read_status(line, 0.05) is not None
+    assert world.clock.now_s() - started == pytest.approx(0.016 + 24e-5 + 500e-6, abs=1e-6)
+
+
+def test_the_mujoco_face_behind_the_devices_is_bit_identical_too() -> None:
+    pytest.importorskip("mujoco")
+    digests = []
+    for _ in range(2):
+        world = SimWorld(load_face("hybrid"), seed=2)
+        heard = babble(world, 0.6)
+        digests.append(hashlib.sha256(heard + world.plant.landmarks_m().tobytes()).hexdigest())
+    assert digests[0] == digests[1]
