@@ -33,6 +33,10 @@ class LandmarkDetector(Protocol):
         """Wait for the next frame and return it. Raises CalibrationError when no face is found."""
         ...
 
+    def poll(self) -> LandmarkFrame | None:
+        """The oldest frame that came in and was not yet returned, without waiting; None when there is none."""
+        ...
+
     def close(self) -> None:
         """Let the camera go."""
         ...

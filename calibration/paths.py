@@ -15,23 +15,23 @@ from animaface.robot.config import FaceConfig
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.expressions import spoken_take
 from animaface.selfmodel.history import TICK_S
+from animaface.selfmodel.limits import CommandLimits
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a path must know of a face: neutral u[N], regions and twins by index, what agrees, what collides.
+    """What a path must know of a face: limits on commands, regions and left-right twins by index."""
 
-    Collisions: rows @ u <= at_most. `equal`: groups of indices with the same u.
-    """
-
-    neutral_u: Array
+    limits: CommandLimits
     regions: Mapping[str, Sequence[int]]
     twins: Mapping[int, int]
-    equal: Sequence[Sequence[int]]
-    collision_rows: Array
-    collision_at_most: Array
+
+    @property
+    def neutral_u(self) -> Array:
+        """[N] the neutral pose."""
+        return self.limits.neutral_u
 
     @classmethod
     def of(cls, config: FaceConfig) -> Self:
@@ -39,38 +39,28 @@ class Body:
         names = config.names
         regions: dict[str, list[int]] = {}
         for i, a in enumerate(config.actuators.values()):
-            region = "mouth" if a.region == "jaw" else a.region  # jaw and lips must be met together
-            regions.setdefault("lids" if region == "eyes" else region, []).append(i)
+            region = {"jaw": "mouth", "eyes": "lids"}.get(a.region, a.region)  # what must be met together
+            regions.setdefault(region, []).append(i)
         twins = {}
         for i, name in enumerate(names):
             other = name.replace("left", "right") if "left" in name else name.replace("right", "left")
             if other != name and other in names:
                 twins[i] = names.index(other)
-        rows = np.array([[c.terms.get(n, 0.0) for n in names] for c in config.collisions.values()])
-        return cls(
-            np.array([a.neutral_u for a in config.actuators.values()]),
-            regions,
-            twins,
-            [[names.index(m) for m in g.members] for g in config.groups.values() if g.agree == "equal"],
-            rows.reshape(-1, len(names)),
-            np.array([c.at_most for c in config.collisions.values()]),
-        )
+        return cls(command_limits(config), regions, twins)
 
-    def made_legal(self, u: Array) -> Array:
-        """u[T, N] clipped, groups agreeing, and drawn back towards neutral where parts would collide."""
-        u = np.clip(u, 0.0, 1.0)
-        for members in self.equal:
-            u[:, members] = u[:, members].mean(axis=1, keepdims=True)
-        for row, most in zip(self.collision_rows, self.collision_at_most, strict=True):
-            here, rest = u @ row, float(self.neutral_u @ row)
-            room = np.where(
-                here > most, np.clip((most - rest) / np.maximum(here - rest, 1e-9), 0.0, 1.0), 1.0
-            )
-            touched = np.flatnonzero(row)
-            u[:, touched] = self.neutral_u[touched] + room[:, None] * (
-                u[:, touched] - self.neutral_u[touched]
-            )
-        return u
+
+def command_limits(config: FaceConfig) -> CommandLimits:
+    """The limits of a face config as plain arrays, for the parts that may not read configs."""
+    names, actuators = config.names, list(config.actuators.values())
+    rows = np.array([[c.terms.get(n, 0.0) for n in names] for c in config.collisions.values()])
+    return CommandLimits(
+        np.array([a.neutral_u for a in actuators]),
+        [[names.index(m) for m in g.members] for g in config.groups.values() if g.agree == "equal"],
+        rows.reshape(-1, len(names)),
+        np.array([c.at_most for c in config.collisions.values()]),
+        np.array([a.speed_per_s for a in actuators]),
+        np.array([a.acceleration_per_s2 for a in actuators]),
+    )
 
 
 def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
@@ -84,7 +74,7 @@ def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
     u = np.tile(body.neutral_u, (frames, 1))
     for members in body.regions.values():
         u[:, members] = _region_path(body, list(members), frames, random)
-    return body.made_legal(u)
+    return body.limits.made_legal(u)
 
 
 def _region_path(body: Body, members: list[int], frames: int, random: np.random.Generator) -> Array:
@@ -172,4 +162,4 @@ def exam_path(config: FaceConfig, seed: int, *, swing_s: float = 30.0, takes: in
             bridge = np.linspace(0.0, 1.0, round(0.3 / TICK_S))[:, None]
             joined.append(joined[-1][-1] + bridge * (part[0] - joined[-1][-1]))
         joined.append(part)
-    return body.made_legal(np.concatenate(joined))
+    return body.limits.made_legal(np.concatenate(joined))

@@ -8,8 +8,6 @@ from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import neutral_m, regions
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
-
-pytest.importorskip("torch")
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
 N = 6

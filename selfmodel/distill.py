@@ -1,0 +1,241 @@
+"""The distilled inverse: blendshapes and a few frames around them -> motor commands, for run time without torch.
+
+It first learns from gradient solutions of many sampled expressions, then goes on by itself through the frozen
+self-model: expressions held still, and spoken takes with the memory of servos and skin in the loop, so that it
+learns to lead where a servo would come too late and to come back where cables drag. A held expression is
+answered by the static part alone; the rest pose is neutral exactly.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
+from animaface.selfmodel.expressions import random_expressions, spoken_take
+from animaface.selfmodel.inverse import SolveOptions, Solver
+from animaface.selfmodel.objective import Targets
+from animaface.selfmodel.retarget import Retarget
+from animaface.selfmodel.window import N_WINDOW, windows
+
+Array = NDArray[np.float64]
+log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+
+_TAKE_FRAMES: Final = 96
+_HEAD_SCALE: Final = 4.0
+"""Head angles are a few tenths of a radian; the network sees them as large as shapes."""
+
+
+@dataclass(frozen=True)
+class HandPart:
+    """The hand map for actuators the camera does not see: shares[55, N], linear on each side of neutral."""
+
+    shares: Array
+
+    def __call__(self, values: Array, neutral_u: Array) -> Array:
+        """values[..., 55] -> u[..., N]."""
+        du = values @ self.shares
+        return np.asarray(np.clip(neutral_u + du * np.where(du > 0.0, 1.0 - neutral_u, neutral_u), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class DistillOptions:
+    """Defaults fit into two minutes on two cores."""
+
+    seed: int = 0
+    expressions: int = 4000
+    takes: int = 60
+    hidden: int = 224
+    imitate_steps: int = 500
+    steps: int = 1200
+    batch: int = 256
+    take_batch: int = 5
+    rate: float = 2e-3
+
+
+class DistilledInverse(nn.Module):
+    """window[B, W, 55] (see window.py) -> u[B, N] in 0..1."""
+
+    neutral_u: Tensor
+    shares: Tensor
+    observed: Tensor
+    ties: Tensor
+    rows: Tensor
+    most: Tensor
+    scale: Tensor
+
+    def __init__(self, solver: Solver, hand: HandPart, observed: NDArray[np.bool_], hidden: int) -> None:
+        super().__init__()
+        limits = solver.limits
+        ties = limits.ties()
+        for name, value in (("neutral_u", limits.neutral_u), ("shares", hand.shares), ("observed", observed),
+                            ("ties", ties), ("rows", limits.rows), ("most", limits.collision_at_most)):  # fmt: skip
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
+        n = limits.n
+        self.still = nn.Sequential(
+            nn.Linear(N_CHANNELS, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(),
+            nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, n))  # fmt: skip
+        self.direct = nn.Linear(N_CHANNELS, n, bias=False)
+        self.moving = nn.Sequential(nn.Linear(N_CHANNELS * N_WINDOW, hidden), nn.SiLU(), nn.Linear(hidden, hidden),
+                                    nn.SiLU(), nn.Linear(hidden, n, bias=False))  # fmt: skip
+        scale = torch.ones(N_CHANNELS)
+        scale[-3:] = _HEAD_SCALE
+        self.register_buffer("scale", scale)
+        with torch.no_grad():
+            for last in (self.still[-1], self.moving[-1]):
+                last.get_parameter("weight").mul_(0.1)
+
+    def raw(self, window: Tensor) -> Tensor:
+        """[B, N] before clipping: neutral + still(v) - still(0) + moving(v, dv) - moving(v, 0)."""
+        window = window * self.scale
+        now = window[:, 0]
+        change = window[:, 1:] - now.unsqueeze(1)
+        still: Tensor = self.still(now) + self.direct(now) - self.still(torch.zeros_like(now[:1]))
+        flat = torch.cat([now, change.flatten(1)], dim=1)
+        held = torch.cat([now, torch.zeros_like(change).flatten(1)], dim=1)
+        moving: Tensor = self.moving(flat) - self.moving(held)
+        return self.neutral_u + still + moving
+
+    def forward(self, window: Tensor) -> Tensor:
+        """[B, N]: groups agreed, collisions kept out of, unseen actuators by the hand map."""
+        du = window[:, 0] @ self.shares
+        hand = self.neutral_u + du * torch.where(du > 0.0, 1.0 - self.neutral_u, self.neutral_u)
+        u = torch.where(self.observed > 0.5, self.raw(window), hand)
+        u = ((u @ self.ties.T) / self.ties.sum(dim=1)) @ self.ties
+        u = u.clamp(0.0, 1.0)
+        for k in range(len(self.most)):
+            row = self.rows[k]
+            here, rest = u @ row, self.neutral_u @ row
+            room = ((self.most[k] - rest) / (here - rest).clamp(min=1e-9)).clamp(0.0, 1.0)
+            room = torch.where(here > self.most[k], room, torch.ones_like(room)).unsqueeze(1)
+            u = torch.where(row != 0.0, self.neutral_u + room * (u - self.neutral_u), u)
+        return u
+
+
+def seal_meant(values: Array) -> Array:
+    """[T] 0..1: how much values[T, 55] mean lips pressed together, not only at rest."""
+    names = ("mouthClose", "mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
+    return np.asarray(np.clip(values[:, [ARKIT_INDEX[n] for n in names]].max(axis=1) / 0.1, 0.0, 1.0))
+
+
+def distil(
+    solver: Solver, retarget: Retarget, hand: HandPart, observed: NDArray[np.bool_],
+    options: DistillOptions | None = None, progress: Progress | None = None,
+) -> DistilledInverse:  # fmt: skip
+    """Train the run-time inverse of one face. Rates and frames are those of takes: 60 a second."""
+    o = options or DistillOptions()
+    torch.manual_seed(o.seed)
+    neutral = solver.limits.neutral_u
+    net = DistilledInverse(solver, hand, observed, o.hidden)
+    values = random_expressions(o.expressions, o.seed)
+    values[: o.expressions // 3] = _spoken_frames(o.seed, o.expressions // 3)
+    targets = _targets(solver, retarget, values)
+    solved = solver.solve_poses(targets, hand(values, neutral), SolveOptions(seed=o.seed))
+    takes = [
+        spoken_take(10_000 + 100 * o.seed + k, (_TAKE_FRAMES + 20) / 60.0).values for k in range(o.takes)
+    ]
+    bank = [(windows(v), _targets(solver, retarget, v)) for v in takes]
+    total = o.imitate_steps + o.steps
+    report = progress or (lambda done, of: None)
+    _imitate(net, values, solved, o, lambda done: report(done, total))
+    _go_on(net, solver, values, targets, bank, o, lambda done: report(o.imitate_steps + done, total))
+    return net.eval()
+
+
+def _targets(solver: Solver, retarget: Retarget, values: Array) -> Targets:
+    parts = []
+    for chunk in np.array_split(values, max(1, len(values) // 500)):
+        parts.append(
+            solver.objective.targets(retarget.landmarks_m(chunk), retarget.head_rad(chunk), seal_meant(chunk))
+        )
+    return Targets(
+        *(torch.cat([getattr(p, name) for p in parts]) for name in ("point", "gap", "seal", "floor"))
+    )
+
+
+def _spoken_frames(seed: int, n: int) -> Array:
+    frames = np.concatenate([spoken_take(20_000 + 100 * seed + k).values for k in range(12)])
+    return frames[np.random.default_rng(seed).choice(len(frames), n)]
+
+
+def _imitate(
+    net: DistilledInverse, values: Array, solved: Array, o: DistillOptions, report: Callable[[int], None]
+) -> None:
+    """Learn held expressions from their gradient solutions."""
+    random = np.random.default_rng(o.seed)
+    x = torch.as_tensor(np.repeat(values[:, None], N_WINDOW, axis=1), dtype=torch.float32)
+    y = torch.as_tensor(solved, dtype=torch.float32)
+    optimiser = torch.optim.Adam(net.parameters(), lr=o.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, o.rate, total_steps=o.imitate_steps)
+    for step in range(o.imitate_steps):
+        pick = torch.as_tensor(random.integers(0, len(x), o.batch))
+        loss = (net.observed * (net.raw(x[pick]) - y[pick]) ** 2).sum(dim=1).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 49:
+            report(step + 1)
+
+
+def _go_on(
+    net: DistilledInverse, solver: Solver, values: Array, targets: Targets, bank: list[tuple[Array, Targets]],
+    o: DistillOptions, report: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Go on through the frozen self-model: half held expressions, half takes in motion."""
+    random = np.random.default_rng(o.seed + 1)
+    generator = torch.Generator().manual_seed(o.seed)
+    held = torch.as_tensor(np.repeat(values[:, None], N_WINDOW, axis=1), dtype=torch.float32)
+    takes = [torch.as_tensor(w, dtype=torch.float32) for w, _ in bank]
+    optimiser = torch.optim.Adam(net.parameters(), lr=o.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 0.5 * o.rate, total_steps=o.steps, pct_start=0.1
+    )
+    objective, shake = solver.objective, solver.objective.weights.overtravel_u
+    for step in range(o.steps):
+        pick = torch.as_tensor(random.integers(0, len(held), o.batch))
+        u, t = _leaky(net, held[pick]), targets.pick(pick)
+        loss = objective.loss(u, objective.settled(u), t).mean() + _outside(net, held[pick])
+        shaken = u + shake * torch.randn(u.shape, generator=generator) * net.observed
+        loss = loss + objective.closure_loss(objective.settled(shaken), t).mean()
+        chosen, first = random.integers(0, len(takes), o.take_batch), int(random.integers(0, 20))
+        cut = slice(first, first + _TAKE_FRAMES)
+        w = torch.stack([takes[k][cut] for k in chosen])
+        ts = [bank[k][1].pick(torch.arange(cut.start, cut.stop)) for k in chosen]
+        joined = Targets(
+            *(torch.cat([getattr(p, name) for p in ts]) for name in ("point", "gap", "seal", "floor"))
+        )
+        moved = _leaky(net, w.flatten(0, 1)).view(len(chosen), _TAKE_FRAMES, -1)
+        disturbed = shake * torch.randn((len(chosen), 1, moved.shape[2]), generator=generator) * net.observed
+        per_frame = solver.take_loss(moved, joined, disturbed).view(len(chosen), -1)[
+            :, 12:
+        ]  # memory has warmed up
+        loss = loss + per_frame.mean() + _outside(net, w.flatten(0, 1))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 20.0)
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 49:
+            report(step + 1)
+            log.info("distilled inverse: step %d, loss %.3f mm^2", step + 1, float(loss.detach()))
+
+
+def _leaky(net: DistilledInverse, window: Tensor) -> Tensor:
+    """forward, whose clipping does not stop the gradient."""
+    u: Tensor = net(window)
+    raw = net.raw(window)
+    return u + net.observed * 0.05 * (raw - raw.detach())
+
+
+def _outside(net: DistilledInverse, window: Tensor) -> Tensor:
+    raw = net.raw(window)
+    return (
+        20.0 * (net.observed * (torch.relu(-raw - 0.02) ** 2 + torch.relu(raw - 1.02) ** 2)).sum(dim=1).mean()
+    )

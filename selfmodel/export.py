@@ -1,0 +1,103 @@
+"""Trained networks -> ONNX with names, scales, rates and training facts in the metadata; parity is checked."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
+from animaface.robot.face.errors import CalibrationError
+from animaface.robot.face.landmarks import N_LANDMARKS
+from animaface.selfmodel.distill import DistilledInverse
+from animaface.selfmodel.history import History, Response
+from animaface.selfmodel.network import HEAD_SCALE_M_PER_RAD, SelfModel
+from animaface.selfmodel.window import OFFSETS
+
+PARITY: float = 1e-5
+"""Largest difference between torch and onnxruntime that is let through, m, rad or ranges."""
+
+
+class _AsLandmarks(nn.Module):
+    def __init__(self, model: SelfModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        members = self.model.members(inputs) * self.model.scale
+        mean = members.mean(dim=0)
+        y = self.model.decode(mean)
+        apart = ((members - mean) @ self.model.basis)[:, :, :-3]
+        square = (apart.reshape(len(members), -1, N_LANDMARKS, 3) ** 2).sum(dim=3).mean(dim=0)
+        return (
+            y[:, :-3].reshape(-1, N_LANDMARKS, 3),
+            y[:, -3:] / HEAD_SCALE_M_PER_RAD,
+            (square + 1e-14).sqrt(),
+        )
+
+
+def export_self_model(
+    model: SelfModel, path: Path, actuators: tuple[str, ...], response: Response, history: History,
+    facts: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """selfmodel.onnx: `inputs`[B, F] -> `landmarks_m`[B, 478, 3], `head_rad`[B, 3], `doubt_m`[B, 478].
+
+    Metadata say how inputs are made from commands: lag, play and creep per History and Response.
+    """
+    meta = {
+        "kind": "self-model", "actuators": actuators, "frame": "head: x to the subject's left, y up, z out, m",
+        "delay_s": response.delay_s.tolist(), "tau_s": response.tau_s.tolist(),
+        "play": history.play, "creep_s": history.creep_s, **facts,
+    }  # fmt: skip
+    example = torch.rand(3, model.shape.n_inputs)
+    _export(_AsLandmarks(model).eval(), example, path, "inputs", ("landmarks_m", "head_rad", "doubt_m"), meta)
+
+
+def export_inverse(
+    net: DistilledInverse, path: Path, actuators: tuple[str, ...], facts: Mapping[str, Any]
+) -> None:
+    """inverse.onnx: `window`[B, W, 55] -> `u`[B, N] (see window.py and runtime.py)."""
+    meta = {
+        "kind": "inverse", "actuators": actuators, "channels": CHANNEL_NAMES, "rate_hz": FRAME_RATE_HZ,
+        "window_frames": OFFSETS, "shapes_range": [0.0, 1.0], "head_unit": "rad", "u_range": [0.0, 1.0],
+        "observed": [bool(b) for b in net.observed > 0.5], "neutral_u": net.neutral_u.tolist(), **facts,
+    }  # fmt: skip
+    _export(net.eval(), torch.rand(3, len(OFFSETS), len(CHANNEL_NAMES)), path, "window", ("u",), meta)
+
+
+def _export(
+    net: nn.Module,
+    example: Tensor,
+    path: Path,
+    input_name: str,
+    output_names: tuple[str, ...],
+    meta: Mapping[str, Any],
+) -> None:
+    program = torch.onnx.export(
+        net, (example,), dynamo=True, input_names=[input_name], output_names=list(output_names),
+        dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, optimize=True,
+    )  # fmt: skip
+    if program is None:
+        raise CalibrationError(f"torch made no ONNX program for {path.name}", next_step="report this")
+    proto = program.model_proto
+    proto.metadata_props.append(onnx.StringStringEntryProto(key="animaface", value=json.dumps(meta)))
+    onnx.save(proto, str(path))
+    worst = parity(net, path, torch.rand(17, *example.shape[1:]), input_name)
+    if worst > PARITY:
+        raise CalibrationError(f"{path.name}: onnxruntime differs from torch by {worst:.1e}, wanted {PARITY:.0e}",
+                               next_step="report this")  # fmt: skip
+
+
+def parity(net: nn.Module, path: Path, x: Tensor, input_name: str) -> float:
+    """Largest difference between torch and onnxruntime over all outputs for inputs x."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {input_name: x.numpy()})
+    with torch.no_grad():
+        wanted = net(x)
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    return max(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True))

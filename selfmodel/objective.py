@@ -1,0 +1,157 @@
+"""What a good command is, in one differentiable number: near the target, lips as asked, little effort.
+
+All in mm^2 per landmark. Targets are taken once into the space of the self-model's components, where the
+weighted landmark error is a plain distance, so that a thousand poses are judged in one small product.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animaface.robot.face.landmarks import (
+    IRIS_LEFT,
+    IRIS_RIGHT,
+    LIP_GAP_PAIRS,
+    N_LANDMARKS,
+    lip_gap_m,
+    regions,
+)
+from animaface.selfmodel.history import History
+from animaface.selfmodel.limits import CommandLimits
+from animaface.selfmodel.network import SelfModel, pack
+
+Array = NDArray[np.float64]
+_MM: Final = 1e3
+_SEALED_BELOW_M: Final = 0.0004
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the parts of the objective. Regions: how much a landmark counts against one of the cheeks."""
+
+    lips: float = 2.0
+    eyes: float = 2.0
+    head: float = 0.15
+    gap: float = 0.5
+    closure: float = 1.0
+    doubt: float = 0.3
+    effort: float = 0.02
+    collision: float = 400.0
+    overtravel_u: float = 0.03
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Many targets in the model's space: point [B, rows] mm, gap [B, 3] m, seal [B] 0..1, floor [B] mm^2.
+
+    `floor` is the part of the error that no command can change, so error = distance^2 + floor.
+    """
+
+    point: Tensor
+    gap: Tensor
+    seal: Tensor
+    floor: Tensor
+
+    def pick(self, index: Tensor) -> "Targets":
+        """Some of them."""
+        return Targets(self.point[index], self.gap[index], self.seal[index], self.floor[index])
+
+
+class Objective:
+    """Judges the predictions of one frozen self-model."""
+
+    def __init__(
+        self, model: SelfModel, history: History, limits: CommandLimits, neutral_m: Array,
+        weights: Weights | None = None,
+    ) -> None:  # fmt: skip
+        """`neutral_m` [478, 3]: the face at rest, whose lip gap counts as sealed."""
+        self.model, self.history, self.limits = model, history, limits
+        self.weights = weights or Weights()
+        for p in model.parameters():
+            p.requires_grad_(False)
+        root = np.sqrt(_output_weights(self.weights))
+        basis, self._mean = model.basis.double().numpy(), model.mean.double().numpy()
+        weighted = basis * root  # [rows, outputs]
+        # weighted = chol @ orthonormal rows; a ridge keeps empty components harmless
+        gram = weighted @ weighted.T + 1e-10 * np.eye(len(weighted))
+        chol = np.linalg.cholesky(gram)
+        self._into = (np.linalg.solve(chol, weighted) * root).T * _MM  # outputs -> point
+        self._root = root
+        self._chol = torch.as_tensor(chol * _MM, dtype=torch.float32)
+        lips = [3 * i + axis for pair in LIP_GAP_PAIRS for i in pair for axis in range(3)]
+        self._lip_basis, self._lip_mean = model.basis[:, lips].clone(), model.mean[lips].clone()
+        self.sealed_m = float(lip_gap_m(neutral_m))
+        self._sealed = torch.as_tensor(_pair_gaps(neutral_m[None])[0], dtype=torch.float32)
+        self._neutral = torch.as_tensor(limits.neutral_u, dtype=torch.float32)
+        self._rows = torch.as_tensor(limits.rows, dtype=torch.float32)
+        self._most = torch.as_tensor(limits.collision_at_most, dtype=torch.float32)
+
+    def targets(self, landmarks_m: Array, head_rad: Array, seal: Array | None = None) -> Targets:
+        """Targets [B, 478, 3] m and [B, 3] rad; seal[B] in 0..1: how much closed lips are really meant."""
+        y = pack(landmarks_m, head_rad) - self._mean
+        point = y @ self._into
+        floor = ((y * self._root * _MM) ** 2).sum(axis=1) - (point**2).sum(axis=1)
+        gap = _pair_gaps(landmarks_m)
+        meant = np.zeros(len(y)) if seal is None else seal
+        closed = meant * (gap - self._sealed.numpy() < _SEALED_BELOW_M).all(axis=1)
+        return Targets(*(torch.as_tensor(a, dtype=torch.float32) for a in (point, gap, closed, floor)))
+
+    def loss(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:
+        """[B] of commands u[B, N], their network inputs [B, F] and targets."""
+        w = self.weights
+        members = self.model.members(inputs) * self.model.scale
+        c = members.mean(dim=0)
+        out = ((c @ self._chol - t.point) ** 2).sum(dim=1)
+        if len(members) > 1:
+            out = out + w.doubt * (((members - c) @ self._chol) ** 2).sum(dim=2).mean(dim=0)
+        gap_error = (self.gaps_m(c) - t.gap) * _MM
+        out = out + w.gap * (gap_error**2).mean(dim=1)
+        out = out + w.effort * ((u - self._neutral) ** 2).sum(dim=1)
+        if len(self._most):
+            out = out + w.collision * (torch.relu(u @ self._rows.T - self._most + 0.01) ** 2).sum(dim=1)
+        return out
+
+    def closure_loss(self, inputs: Tensor, t: Targets) -> Tensor:
+        """[B] gap left at targets that mean sealed lips, for inputs of commands that were disturbed."""
+        gap = self.gaps_m(self.model(inputs)) - self._sealed
+        return self.weights.closure * t.seal * (torch.relu(gap * _MM - 0.1) ** 2).mean(dim=1)
+
+    def gaps_m(self, coefficients: Tensor) -> Tensor:
+        """[B, 3] distances of the lip pairs, m."""
+        p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)
+        return ((p[:, :, 0] - p[:, :, 1]) ** 2).sum(dim=2).add(1e-10).sqrt()
+
+    def settled(self, u: Tensor, held_s: float = 0.7) -> Tensor:
+        """Network inputs [B, F] of poses reached straight from neutral and held for a while."""
+        parts = [u]
+        for r in self.history.play:
+            parts.append(torch.clamp((u - self._neutral) / r, -1.0, 1.0))
+        for tau in self.history.creep_s:
+            parts.append((u - self._neutral) * float(np.exp(-held_s / tau)))
+        return torch.cat(parts, dim=1)
+
+    def landmark_error_mm(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:
+        """[B] weighted rms landmark error as the self-model sees it."""
+        c = self.model(inputs)
+        square = ((c @ self._chol - t.point) ** 2).sum(dim=1) + t.floor
+        return torch.relu(square).sqrt()
+
+
+def _pair_gaps(landmarks_m: Array) -> Array:
+    up, low = [u for u, _ in LIP_GAP_PAIRS], [b for _, b in LIP_GAP_PAIRS]
+    return np.asarray(np.linalg.norm(landmarks_m[:, up] - landmarks_m[:, low], axis=2))
+
+
+def _output_weights(w: Weights) -> Array:
+    """[N_OUTPUTS] summing to 1 over the landmarks, x, y, z alike; the head beside them."""
+    region = regions()
+    per = np.ones(N_LANDMARKS)
+    for name in ("upper_lip", "lower_lip", "corners"):
+        per[list(region[name])] = w.lips
+    per[[*region["lids"], *IRIS_LEFT, *IRIS_RIGHT]] = w.eyes
+    per /= per.sum()
+    return np.concatenate([np.repeat(per, 3), np.full(3, w.head)])

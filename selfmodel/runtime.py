@@ -1,0 +1,104 @@
+"""The inverse at run time: blendshapes in, motor commands out, by onnxruntime on one thread. No torch."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from animaface.robot.face.arkit import CHANNEL_NAMES, N_CHANNELS
+from animaface.robot.face.errors import CalibrationError, InputError
+from animaface.selfmodel.window import windows
+
+Array = NDArray[np.float64]
+_BROKEN: tuple[type[Exception], ...] = (
+    ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.Fail,
+    ort_errors.NotImplemented, ort_errors.RuntimeException, KeyError, ValueError,
+)  # fmt: skip
+
+
+class FaceInverse:
+    """The distilled inverse of one face. `names`: its actuators, in the order of u[N]."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, facts: dict[str, Any]) -> None:
+        self._session = session
+        self.facts = facts
+        self.names: tuple[str, ...] = tuple(facts["actuators"])
+        self.rate_hz = float(facts["rate_hz"])
+        self._offsets = tuple(int(k) for k in facts["window_frames"])
+        self.lookahead_frames = max(*self._offsets, 0)
+        self._recent = np.zeros((0, N_CHANNELS))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """From `inverse.onnx` of a calibration folder.
+
+        Raises CalibrationError when the file is missing, broken or made for other channels.
+        """
+        again = "animaface calibrate FACE"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not path.is_file():
+            raise CalibrationError(f"no inverse in {path}", next_step=again)
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            facts = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
+            if tuple(facts["channels"]) != CHANNEL_NAMES:
+                raise CalibrationError(f"{path} was made for other channels", next_step=again)
+            return cls(session, facts)
+        except _BROKEN as e:
+            raise CalibrationError(f"{path} is no inverse of a face: {e}", next_step=again) from e
+
+    def solve(self, values: Array) -> Array:
+        """values[T, 55] at 60 frames a second -> u[T, N] in 0..1. The take is known whole."""
+        v = _checked(values)
+        if not len(v):
+            return np.zeros((0, len(self.names)))
+        return self._run(windows(v, self._offsets))
+
+    def push(self, values: Array) -> Array:
+        """The same in pieces: new frames[K, 55] -> commands of the frames that are ripe, [R, N].
+
+        Frame t is answered once frame t + lookahead_frames is there; `flush` answers the rest.
+        """
+        v = _checked(values)
+        if not len(v):
+            return np.zeros((0, len(self.names)))
+        past = -min(*self._offsets, 0)
+        if not len(self._recent):
+            self._recent = np.repeat(v[:1], past, axis=0)
+        self._recent = np.concatenate([self._recent, v])
+        ripe = len(self._recent) - past - self.lookahead_frames
+        if ripe <= 0:
+            return np.zeros((0, len(self.names)))
+        u = self._run(windows(self._recent, self._offsets)[past : past + ripe])
+        self._recent = self._recent[ripe:]
+        return u
+
+    def flush(self) -> Array:
+        """Commands [R, N] of the frames still held back; then ready for a new take."""
+        past = -min(*self._offsets, 0)
+        if not len(self._recent):
+            return np.zeros((0, len(self.names)))
+        u = self._run(windows(self._recent, self._offsets)[past:])
+        self._recent = np.zeros((0, N_CHANNELS))
+        return u
+
+    def _run(self, window: Array) -> Array:
+        if not len(window):
+            return np.zeros((0, len(self.names)))
+        (u,) = self._session.run(["u"], {"window": np.ascontiguousarray(window, dtype=np.float32)})
+        return np.asarray(u, dtype=np.float64)
+
+
+def _checked(values: Array) -> Array:
+    v = np.asarray(values, dtype=np.float64)
+    if v.ndim != 2 or v.shape[1] != N_CHANNELS:
+        raise InputError(f"wanted blendshapes[T, {N_CHANNELS}], found shape {v.shape}")
+    if not np.isfinite(v).all():
+        raise InputError("blendshapes hold NaN or infinity")
+    return v
