@@ -106,6 +106,13 @@ class SimFace:
         self._steps = 0
         self._settle()
 
+    @classmethod
+    def shape_of(cls, config: FaceConfig) -> tuple[Shape, Array]:
+        """(geometry, snapshot at rest) of a face, for drawing and for landmarks of logged snapshots."""
+        face = cls(config)
+        pose = Pose.unpack(np.zeros(len(face.snapshot())), face._shape.skin)
+        return face._shape, pose.pack()
+
     # --- building -------------------------------------------------------------------------------
 
     def _build_tissue(self, rng: np.random.Generator) -> None:

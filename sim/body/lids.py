@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face import landmarks as lm
-from animaface.sim.body import anatomy
 from animaface.sim.body.skin import RIM_VERTICES
 
 Array = NDArray[np.float64]
@@ -72,7 +71,5 @@ def iris_m(yaw_pitch_rad: Array) -> Array:
 def eye_rotation(yaw_rad: float, pitch_rad: float) -> Array:
     """[3, 3] rotation of an eyeball: first up (about x), then to the subject's left (about y)."""
     cy, sy, cp, sp = np.cos(yaw_rad), np.sin(yaw_rad), np.cos(pitch_rad), np.sin(pitch_rad)
-    return np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-
-
-__all__ = ["Lids", "anatomy", "eye_rotation", "iris_m"]
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    return np.asarray(turn @ np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]]), dtype=np.float64)

@@ -75,16 +75,20 @@ def corner_drives(config: FaceConfig) -> list[CornerDrive]:
     acts = list(config.actuators.values())
     out = []
     for side in ("left", "right"):
-        at = {k: next((i for i, a in enumerate(acts) if a.part == f"corner_{k}_{side}"), None) for k in "ab"}
-        if at["a"] is None and at["b"] is None:
+        a, b = (_first(acts, f"corner_{k}_{side}") for k in "ab")
+        if a is None and b is None:
             continue
-        rest = tuple(0.5 if at[k] is None else acts[at[k]].neutral_u for k in "ab")
+        rest = (0.5 if a is None else acts[a].neutral_u, 0.5 if b is None else acts[b].neutral_u)
         linkage = FiveBar(
             anatomy.FIVE_BAR_BASE_A, anatomy.FIVE_BAR_BASE_B, anatomy.FIVE_BAR_CRANKS,
             (_phase(anatomy.FIVE_BAR_PHASE_A_DEG, rest[0]), _phase(anatomy.FIVE_BAR_PHASE_B_DEG, rest[1])),
         )  # fmt: skip
-        out.append(CornerDrive(side, at["a"], at["b"], (rest[0], rest[1]), linkage))
+        out.append(CornerDrive(side, a, b, rest, linkage))
     return out
+
+
+def _first(acts: list[ActuatorConfig], part: str) -> int | None:
+    return next((k for k, a in enumerate(acts) if a.part == part), None)
 
 
 class Tables:

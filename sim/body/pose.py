@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face import landmarks as lm
-from animaface.sim.body import anatomy
 from animaface.sim.body.lids import Lids, iris_m
 from animaface.sim.body.lips import Contact, meet
 from animaface.sim.body.skin import LIP_VERTICES, Skin, from_jaw_joint_m
@@ -76,7 +75,7 @@ class Shape:
         self._lip_by = np.concatenate([skin.by_handle[lips], skin.by_jaw[lips]], axis=1)  # [18, H + 4]
         self.lip_by_handle = skin.by_handle[lips]
         lower = np.zeros((18, 4))
-        lower[9:] = from_jaw_joint_m(lips)[9:]
+        lower[9:] = from_jaw_joint_m(LIP_VERTICES)[9:]
         self._lip_jaw = lower
         # Pushing all inner-lip vertices at once goes through one matrix with its own identity rows.
         self._by_lip = skin.by_lip
@@ -99,6 +98,3 @@ class Shape:
     def landmarks_m(self, pose: Pose) -> Array:
         """[478, 3] landmarks in the head frame."""
         return np.concatenate([self.vertices_m(pose), iris_m(pose.eyes)])
-
-
-__all__ = ["Pose", "Shape", "anatomy", "jaw_motion"]

@@ -159,8 +159,8 @@ def _tendons(K: Array, fixed: Index, tendons: tuple[str, ...]) -> tuple[Array, A
     """Influence [468, T] of moving each tendon's end with the links held, and its stiffness [T, T]."""
     n, T = len(K), len(tendons)
     groups = [list(anatomy.handle_vertices(t)) for t in tendons]
-    ends = [v for g in groups for v in g]
-    free = np.setdiff1d(np.arange(n), np.concatenate([fixed, np.array(ends, dtype=np.int64)]))
+    ends = np.array([v for g in groups for v in g], dtype=np.int64)
+    free = np.setdiff1d(np.arange(n), np.concatenate([fixed, ends]))
     W = np.zeros((n, T))
     for k, g in enumerate(groups):
         W[g, k] = 1.0

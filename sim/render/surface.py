@@ -1,0 +1,146 @@
+"""Smooth surfaces from coarse ones: Loop subdivision as one matrix, vertex normals, lofts.
+
+C. Loop, Smooth Subdivision Surfaces Based on Triangles, 1987 (weights of Warren and Weimer).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+def subdivide(n: int, triangles: Index, levels: int) -> tuple[Array, Index]:
+    """(matrix [m, n], triangles [t, 3]) of `levels` rounds of Loop subdivision; borders stay curves."""
+    total = np.eye(n)
+    for _ in range(levels):
+        step, triangles = _once(len(total), triangles)
+        total = step @ total
+    return total, triangles
+
+
+def _once(n: int, triangles: Index) -> tuple[Array, Index]:
+    edges: dict[tuple[int, int], int] = {}
+    opposite: list[list[int]] = []
+    of_face = np.empty_like(triangles)
+    for f, tri in enumerate(triangles.tolist()):
+        for k in range(3):
+            a, b, c = tri[k], tri[(k + 1) % 3], tri[(k + 2) % 3]
+            key = (min(a, b), max(a, b))
+            if key not in edges:
+                edges[key] = len(opposite)
+                opposite.append([])
+            opposite[edges[key]].append(c)
+            of_face[f, k] = edges[key]
+    matrix = np.zeros((n + len(edges), n))
+    around: list[set[int]] = [set() for _ in range(n)]
+    border: list[list[int]] = [[] for _ in range(n)]
+    for (a, b), e in edges.items():
+        around[a].add(b)
+        around[b].add(a)
+        if len(opposite[e]) == 2:
+            matrix[n + e, [a, b]] = 0.375
+            for c in opposite[e]:
+                matrix[n + e, c] += 0.125
+        else:
+            matrix[n + e, [a, b]] = 0.5
+            border[a].append(b)
+            border[b].append(a)
+    for v in range(n):
+        if len(border[v]) == 2:
+            matrix[v, v] = 0.75
+            matrix[v, border[v]] = 0.125
+        elif border[v] or not around[v]:
+            matrix[v, v] = 1.0
+        else:
+            k = len(around[v])
+            beta = 0.1875 if k == 3 else 0.375 / k
+            matrix[v, v] = 1.0 - k * beta
+            matrix[v, list(around[v])] = beta
+    m = n + of_face
+    new = [
+        np.stack([triangles[:, 0], m[:, 0], m[:, 2]], 1), np.stack([triangles[:, 1], m[:, 1], m[:, 0]], 1),
+        np.stack([triangles[:, 2], m[:, 2], m[:, 1]], 1), m,
+    ]  # fmt: skip
+    return matrix, np.concatenate(new)
+
+
+class Normals:
+    """Vertex normals of a fixed topology, fast enough for every frame."""
+
+    def __init__(self, n: int, triangles: Index) -> None:
+        self._tri = triangles
+        corners = triangles.T.ravel()
+        order = np.argsort(corners, kind="stable")
+        self._face = np.tile(np.arange(len(triangles)), 3)[order]
+        self._used, self._start = np.unique(corners[order], return_index=True)
+        self._n = n
+
+    def of(self, vertices: Array) -> Array:
+        """[n, 3] unit normals, area weighted."""
+        a, b, c = (vertices[self._tri[:, k]] for k in range(3))
+        face = np.cross(b - a, c - a)
+        out = np.zeros((self._n, 3))
+        out[self._used] = np.add.reduceat(face[self._face], self._start, axis=0)
+        return np.asarray(
+            out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), dtype=np.float64
+        )
+
+
+class SparseMap:
+    """A matrix that is mostly zeros, applied without threads (BLAS would wake all cores for it)."""
+
+    def __init__(self, matrix: Array) -> None:
+        rows, self._columns = np.nonzero(np.abs(matrix) > 1e-9)
+        self._weights = matrix[rows, self._columns][:, None]
+        self._used, self._start = np.unique(rows, return_index=True)
+        self._shape = matrix.shape
+
+    def __call__(self, x: Array) -> Array:
+        """[m, k] = matrix @ [n, k]."""
+        out = np.zeros((self._shape[0], x.shape[1]))
+        out[self._used] = np.add.reduceat(x[self._columns] * self._weights, self._start, axis=0)
+        return out
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A painted surface at rest: vertices [n, 3] m, triangles [t, 3], uv [n, 2]."""
+
+    vertices: Array
+    triangles: Index
+    uv: Array
+
+
+def grid_triangles(rows: int, columns: int, *, closed: bool = False) -> Index:
+    """Triangles of a rows x columns grid of vertices (row-major), facing outwards when the columns run
+    anticlockwise seen from outside and the rows go up; closed joins the last column to the first."""
+    out = []
+    for r in range(rows - 1):
+        for c in range(columns if closed else columns - 1):
+            a, b = r * columns + c, r * columns + (c + 1) % columns
+            d, e = a + columns, b + columns
+            out += [(a, b, e), (a, e, d)]
+    return np.array(out, dtype=np.int64)
+
+
+def grid_uv(rows: int, columns: int) -> Array:
+    """[rows * columns, 2] uv over a grid."""
+    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows))
+    return np.stack([u.ravel(), v.ravel()], axis=1)
+
+
+def ball(radius_m: tuple[float, float, float], rows: int = 24, columns: int = 32) -> Sheet:
+    """An ellipsoid whose pole (v = 0) points along +z; v = 1 is the back."""
+    polar = np.linspace(0.0, np.pi, rows)[:, None]
+    turn = np.linspace(0.0, 2 * np.pi, columns)[None, :]
+    x = np.stack(
+        [np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar) + 0 * turn], axis=-1
+    )
+    return Sheet(
+        (x * radius_m).reshape(-1, 3),
+        grid_triangles(rows, columns)[:, ::-1].copy(),
+        0.004 + 0.992 * grid_uv(rows, columns),
+    )
