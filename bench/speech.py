@@ -2,8 +2,9 @@
 
     python bench/speech.py [--data ../shared/data] [--split held-out|validation] [--weights FILE]
 
-Clips of the GRID speaker that were never trained or tuned on. Counted by ../shared/tools/eval_speech.py;
-the absolute closure and the speed are counted here. Prints a table and writes bench/results/speech.json.
+Clips of the GRID speaker that were never trained or tuned on, counted by ../shared/tools/eval_speech.py;
+the absolute closure and the speed are counted here, on GRID and on LibriVox sentences (Debian's
+pocketsphinx-testdata, aligned by PocketSphinx). Prints tables and writes bench/results/speech.json.
 """
 
 import argparse
@@ -13,9 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import soundfile
+from align_phones import align
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -28,25 +33,45 @@ from animaface.speech.train.grid import GridSpeaker, held_out, validation
 from animaface.speech.train.score import Sealed, lip_teeth_gap
 
 HERE = Path(__file__).resolve().parent
+LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
+MOUTH = ["jawOpen", "mouthClose", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
+         "mouthSmileRight", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthRollLower",
+         "mouthStretchLeft"]  # fmt: skip
 Sound = NDArray[np.float32]
+Result = dict[str, Any]
 
 
-def loudness_jaw(samples: Sound) -> Take:
-    """The rule to beat: the jaw follows the smoothed level of the voice."""
-    times = np.arange(int(len(samples) / SAMPLE_RATE_HZ * 60) + 1) / 60
-    energy = np.convolve(samples.astype(float) ** 2, np.hanning(1600) / np.hanning(1600).sum(), "same")
-    at = np.minimum((times * SAMPLE_RATE_HZ).astype(int), len(samples) - 1)
-    level = np.sqrt(np.maximum(energy[at], 0))
-    return from_channels(times, {"jawOpen": np.clip(2.5 * level, 0, 1)})
+class LoudnessJaw:
+    """The rule to beat: every shape follows the smoothed level of the voice, by a line fitted to real clips."""
+
+    def __init__(self, grid: GridSpeaker, names: list[str]) -> None:
+        clips = [grid.clip(n, MOUTH) for n in names]
+        level = np.concatenate([self.level(c.samples)[: len(c.curves)] for c in clips])
+        curves = np.concatenate([c.curves[: len(self.level(c.samples))] for c in clips])
+        known = np.stack([level, np.ones_like(level)], axis=1)
+        self.line = np.linalg.lstsq(known, curves, rcond=None)[0]
+
+    @staticmethod
+    def level(samples: Sound) -> NDArray[np.float64]:
+        """[K] at 60 a second."""
+        window = np.hanning(1600) / np.hanning(1600).sum()
+        energy = np.convolve(samples.astype(float) ** 2, window, "same")
+        at = (np.arange(int(len(samples) / SAMPLE_RATE_HZ * 60) + 1) / 60 * SAMPLE_RATE_HZ).astype(int)
+        return np.asarray(np.sqrt(np.maximum(energy[np.minimum(at, len(samples) - 1)], 0)))
+
+    def __call__(self, samples: Sound) -> Take:
+        level = self.level(samples)
+        curves = np.clip(np.outer(level, self.line[0]) + self.line[1], 0, 1)
+        return from_channels(np.arange(len(level)) / 60, dict(zip(MOUTH, curves.T, strict=True)))
 
 
-def scored(folder: Path, subset: Path, tool: Path) -> dict[str, object]:
+def scored(folder: Path, subset: Path, tool: Path) -> Result:
     """What eval_speech.py says of the CSV files in `folder`."""
     run = subprocess.run(
         [sys.executable, str(tool), str(folder), "--set", "grid_s1", "--held", str(subset)],
         check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    result: dict[str, object] = json.loads(run.stdout)
+    result: Result = json.loads(run.stdout)
     return result
 
 
@@ -62,20 +87,115 @@ def write_subset(grid: GridSpeaker, names: list[str], folder: Path) -> None:
     (out / "phones.json").write_text(json.dumps({n: grid.phones[n] for n in names}), encoding="utf-8")
 
 
+def on_grid(grid: GridSpeaker, names: list[str], network: SpeechNetwork, tool: Path) -> Result:
+    """ours, loudness and real on these clips."""
+    loudness = LoudnessJaw(grid, network.metadata["training"]["train_clips"][::10])
+    makers: dict[str, Callable[[Sound], Take]] = {
+        "ours": lambda s: predict(s, network=network).take(),
+        "loudness": loudness,
+    }
+    out: Result = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        write_subset(grid, names, Path(tmp) / "subset")
+        for who in ("ours", "loudness", "real"):
+            counts, teeth = Sealed(), []
+            for name in names:
+                clip = grid.clip(name, MOUTH)
+                real = from_channels(
+                    np.arange(len(clip.curves)) / 60,
+                    dict(zip(MOUTH, clip.curves.T.astype(float), strict=True)),
+                )
+                take = makers[who](clip.samples) if who in makers else real
+                write_csv(take, Path(tmp) / who / f"{name}.csv")
+                counts.add(take, clip.phones)
+                teeth += lip_teeth_gap(take, clip.phones)
+            score = scored(Path(tmp) / who, Path(tmp) / "subset", tool) if who in makers else {}
+            out[who] = {
+                **score,
+                "absolute": counts.result(),
+                "lip_teeth_gap_median": round(float(np.median(teeth)), 4),
+            }
+    return out
+
+
+def on_librivox(network: SpeechNetwork) -> Result:
+    """Absolute closure and phones heard on a stranger's natural sentences; {} where they are not installed."""
+    if not (LIBRIVOX / "transcription").is_file():
+        return {}
+    counts, right, frames = Sealed(), 0, 0
+    for line in (LIBRIVOX / "transcription").read_text(encoding="utf-8").splitlines():
+        text, _, name = line.strip().rpartition(" (")
+        path = LIBRIVOX / f"{name.rstrip(')')}.wav"
+        phones = align(path, text.replace("<s>", "").replace("</s>", "").strip())
+        samples = soundfile.read(path, dtype="float32")[0]
+        result = predict(samples, network=network)
+        counts.add(result.take(), phones)
+        heard = np.array(SpeechStream(network=network).phone_names)[result.phones.argmax(axis=1)]
+        for phone, start, end in phones:
+            inside = (result.time_s >= start) & (result.time_s < end)
+            right += int((heard[inside] == phone).sum())
+            frames += int(inside.sum())
+    return {**counts.result(), "phone_frames_right": round(right / frames, 4)}
+
+
 def speed(network: SpeechNetwork, samples: Sound) -> dict[str, float]:
-    """Milliseconds of one core for one second of sound: whole file, and pushed in chunks."""
+    """Milliseconds of one core for one second of sound: a whole file, and pushed in chunks."""
     out = {}
     for label, size in (("file", len(samples)), ("chunks_16ms", 256), ("chunks_100ms", 1600)):
         best = np.inf
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.process_time()
             stream = SpeechStream(network=network)
             for i in range(0, len(samples), size):
                 stream.push(samples[i : i + size])
             stream.flush()
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         out[label] = round(1000 * best / (len(samples) / SAMPLE_RATE_HZ), 2)
     return out
+
+
+def show(results: Result) -> None:
+    """The table of measures."""
+    title = f"GRID speaker, {results['clips']} {results['split']} clips"
+    table = Table("measure", "ours", "loudness", "real", title=title)
+    ours, loud, real = results["ours"], results["loudness"], results["real"]["absolute"]
+
+    def row(label: str, get: Callable[[Result], object], reference: object = "") -> None:
+        table.add_row(label, str(get(ours)), str(get(loud)), str(reference))
+
+    closure = ours["closure"]
+    row("mean r (another clip's)", lambda s: f"{s['r_mean']:.3f} ({s['shuffle_r_mean']:.3f})", "1")
+    row(
+        "aperture r (another clip's)", lambda s: f"{s['r_aperture']:.3f} ({s['shuffle_r_aperture']:.3f})", "1"
+    )
+    row(
+        "closure m b p / other phones",
+        lambda s: f"{s['closure']['pred_bilabial']} / {s['closure']['pred_other']}",
+        f"{closure['ref_bilabial']} / {closure['ref_other']}",
+    )
+    row("closure not after a pause", lambda s: s["closure"]["pred_medial"], closure["ref_medial"])
+    row("m b p sealed for 40 ms", lambda s: s["absolute"]["bilabial_sealed"], real["bilabial_sealed"])
+    row("open vowels sealed inside", lambda s: s["absolute"]["open_vowel_sealed"], real["open_vowel_sealed"])
+    row(
+        "... or within 40 ms",
+        lambda s: s["absolute"]["open_vowel_sealed_wide"],
+        real["open_vowel_sealed_wide"],
+    )
+    row(
+        "f v smallest gap, median",
+        lambda s: s["lip_teeth_gap_median"],
+        results["real"]["lip_teeth_gap_median"],
+    )
+    row("variance ratio, median", lambda s: s["var_ratio_median"], "1")
+    row("jerk ratio, median", lambda s: s["jerk_ratio_median"], "1")
+    row("offset ms, mean and sd", lambda s: f"{s['offset_ms']['mean']}, {s['offset_ms']['sd']}", "0")
+    row("energy above 12 Hz", lambda s: s["hf12_pred"])
+    console = Console(width=100)
+    console.print(table)
+    for key in ("r", "var_ratio", "jerk_ratio"):
+        console.print(key, ", ".join(f"{k} {v}" for k, v in ours[key].items()))
+    console.print("LibriVox, a stranger:", results["librivox"] or "not installed")
+    console.print("ms of one core per second of sound:", results["ms_per_second_of_sound"])
 
 
 def main() -> None:
@@ -89,83 +209,17 @@ def main() -> None:
     grid, network = GridSpeaker(a.data / "grid_s1"), SpeechNetwork(a.weights)
     names = held_out(grid.clips) if a.split == "held-out" else validation(grid.clips)
     tool = a.data.parent / "tools" / "eval_speech.py"
-    results: dict[str, object] = {
-        "split": a.split,
-        "clips": len(names),
-        "weights": network.metadata["training"]["date"],
-    }
-    with tempfile.TemporaryDirectory() as tmp:
-        write_subset(grid, names, Path(tmp) / "subset")
-        for who in ("ours", "loudness", "real"):
-            counts, teeth, folder = Sealed(), [], Path(tmp) / who
-            for name in names:
-                clip = grid.clip(name, ["jawOpen", "mouthClose"])
-                if who == "real":
-                    times = np.arange(len(clip.curves)) / 60
-                    take = from_channels(
-                        times, dict(zip(("jawOpen", "mouthClose"), clip.curves.T.astype(float), strict=True))
-                    )
-                elif who == "ours":
-                    take = predict(clip.samples, network=network).take()
-                else:
-                    take = loudness_jaw(clip.samples)
-                write_csv(take, folder / f"{name}.csv")
-                counts.add(take, clip.phones)
-                teeth += lip_teeth_gap(take, clip.phones)
-            score = {} if who == "real" else scored(folder, Path(tmp) / "subset", tool)
-            results[who] = {
-                **score,
-                "absolute": counts.result(),
-                "lip_teeth_gap_median": round(float(np.median(teeth)), 4),
-            }
     sound = np.concatenate([grid.clip(n, ["jawOpen"]).samples for n in names[:10]])
-    results["ms_per_second_of_sound"] = speed(network, sound)
+    results: Result = {
+        "split": a.split, "clips": len(names), "trained": network.metadata["training"]["date"],
+        **on_grid(grid, names, network, tool), "librivox": on_librivox(network),
+        "ms_per_second_of_sound": speed(network, sound),
+    }  # fmt: skip
     show(results)
-    default = HERE / "results" / ("speech.json" if a.split == "held-out" else "speech_validation.json")
-    out = a.out or default
+    name = "speech.json" if a.split == "held-out" else "speech_validation.json"
+    out = a.out or HERE / "results" / name
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def show(results: dict[str, object]) -> None:
-    """The table of the issue."""
-    table = Table(
-        "measure",
-        "ours",
-        "loudness",
-        "real",
-        title=f"GRID speaker, {results['clips']} {results['split']} clips",
-    )
-
-    def row(label: str, get: object, real: str = "") -> None:
-        cells = [str(get(results[w])) for w in ("ours", "loudness")]  # type: ignore[operator]
-        table.add_row(label, *cells, real)
-
-    row("mean r (another clip's)", lambda s: f"{s['r_mean']:.3f} ({s['shuffle_r_mean']:.3f})", "1")
-    row(
-        "aperture r (another clip's)", lambda s: f"{s['r_aperture']:.3f} ({s['shuffle_r_aperture']:.3f})", "1"
-    )
-    real = results["ours"]["closure"]  # type: ignore[index]
-    row("closure m b p / other", lambda s: f"{s['closure']['pred_bilabial']} / {s['closure']['pred_other']}",
-        f"{real['ref_bilabial']} / {real['ref_other']}")  # fmt: skip
-    row("closure not after a pause", lambda s: s["closure"]["pred_medial"], str(real["ref_medial"]))
-    for key in ("bilabial_sealed", "open_vowel_sealed", "open_vowel_sealed_wide"):
-        row(key, lambda s, k=key: s["absolute"][k], str(results["real"]["absolute"][key]))  # type: ignore[index,misc]
-    row(
-        "f v smallest gap, median",
-        lambda s: s["lip_teeth_gap_median"],
-        str(results["real"]["lip_teeth_gap_median"]),
-    )  # type: ignore[index]
-    row("variance ratio, median", lambda s: s["var_ratio_median"], "1")
-    row("jerk ratio, median", lambda s: s["jerk_ratio_median"], "1")
-    row("offset ms mean, sd", lambda s: f"{s['offset_ms']['mean']}, {s['offset_ms']['sd']}", "0")
-    row("energy above 12 Hz", lambda s: s["hf12_pred"])
-    console = Console(width=110)
-    console.print(table)
-    ours = results["ours"]
-    for key in ("r", "var_ratio", "jerk_ratio"):
-        console.print(key, ours[key])  # type: ignore[index]
-    console.print("ms of one core per second of sound:", results["ms_per_second_of_sound"])
 
 
 if __name__ == "__main__":

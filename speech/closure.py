@@ -30,10 +30,11 @@ class ClosureSettings:
     """Thresholds are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose."""
 
     threshold: float = 0.35
-    keep_threshold: float = 0.25
-    attack_frames: int = 3
-    hold_frames: int = 4
-    release_frames: int = 5
+    keep_threshold: float = 0.5
+    ahead_share: float = 0.0
+    attack_frames: int = 2
+    hold_frames: int = 3
+    release_frames: int = 3
     sealed_gap: float = 0.005
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04
@@ -79,8 +80,8 @@ class ClosureLayer:
         self, values: NDArray[np.float32], now: NDArray[np.float32], ahead: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """values[K, 55], likelihoods now and ahead [K, P] -> values[K, 55] that keep the rules."""
-        lips = np.maximum(now @ _IS_BILABIAL, ahead @ _IS_BILABIAL)
-        teeth = np.maximum(now @ _IS_LABIODENTAL, ahead @ _IS_LABIODENTAL)
+        expected = now + self.settings.ahead_share * (ahead - now)
+        lips, teeth = expected @ _IS_BILABIAL, expected @ _IS_LABIODENTAL
         seal = np.array([self._seal.step(e) for e in lips.tolist()], np.float32)
         bite = np.array([self._teeth.step(e) for e in teeth.tolist()], np.float32) * (1.0 - seal)
         out = np.maximum(values, np.where(np.arange(values.shape[1]) < len(ARKIT_INDEX), 0.0, -np.inf))

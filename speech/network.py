@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
@@ -20,6 +21,8 @@ FORMAT: Final = "animaface-speech-1"
 METADATA_KEY: Final = "animaface"
 STATES: Final = ("past1", "past2", "h1", "h2")
 Array = NDArray[np.float32]
+_ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.InvalidArgument,
+               ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.NoSuchFile)  # fmt: skip
 
 
 def default_weights() -> Path:
@@ -48,7 +51,7 @@ class SpeechNetwork:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except (RuntimeError, ValueError) as e:  # onnxruntime's own errors derive from these
+        except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
         self.path = path
         self.metadata = _metadata(self._session, path)

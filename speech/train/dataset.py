@@ -1,6 +1,6 @@
 """Training examples: features beside curves and phones, several disturbed variants of each recording."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -62,7 +62,7 @@ def stretched(clip: Clip, factor: float) -> Clip:
     at = np.arange(frames) * factor
     grid = np.arange(len(clip.curves))
     curves = np.stack([np.interp(at, grid, c) for c in clip.curves.T], axis=1).astype(np.float32)
-    weight = (np.interp(at, grid, clip.weight) > 0.99).astype(np.float32)
+    weight = clip.weight[np.minimum(np.round(at).astype(int), len(grid) - 1)]
     phones = [(p, s / factor, e / factor) for p, s, e in clip.phones]
     return Clip(clip.name, samples, curves, weight, phones)
 
@@ -70,12 +70,15 @@ def stretched(clip: Clip, factor: float) -> Clip:
 def grid_examples(grid: GridSpeaker, names: list[str], variants: int, seed: int) -> list[Example]:
     """Each clip clean and `variants` times disturbed."""
     rng = np.random.default_rng(seed)
-    out = []
-    for name in names:
-        clip = grid.clip(name, list(LEARNED))
+    clips, out = [grid.clip(name, list(LEARNED)) for name in names], []
+    motion = np.mean([c.curves.var(axis=0) for c in clips], axis=0)
+    for plain in clips:
+        # scores count each clip alike: a clip of small motion must not drown in one large smile
+        belief = np.clip(motion / (plain.curves.var(axis=0) + 0.2 * motion), 0.3, 3.0).astype(np.float32)
+        clip = replace(plain, weight=plain.weight[:, None] * belief)
         out.append(example(clip.samples, clip.curves, clip.weight, clip.phones))
         for _ in range(variants):
-            other = stretched(clip, float(np.exp(rng.normal(0, 0.09)))) if rng.random() < 0.7 else clip
+            other = stretched(clip, float(np.exp(rng.normal(0, 0.11)))) if rng.random() < 0.7 else clip
             out.append(example(disturbed(other.samples, rng), other.curves, other.weight, other.phones))
     return out
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animaface.speech.features import N_MELS
-from animaface.speech.phones import N_PHONES
+from animaface.speech.phones import BILABIAL, LABIODENTAL, N_PHONES, PHONES
 from animaface.speech.train.augment import warped_mels
 from animaface.speech.train.dataset import CHANNELS, Example, Sampler
 from animaface.speech.train.model import ModelConfig, SpeechNet
@@ -24,14 +24,17 @@ class FitConfig:
     """What one run of training does; every number that was tried is here."""
 
     steps: int = 1000
-    batch: int = 48
-    length: int = 240
+    batch: int = 64
+    length: int = 186
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     velocity_weight: float = 2.0
     phone_weight: float = 0.15
+    lip_phone_weight: float = 2.0
     coarticulation_temperature: float = 0.25
     coarticulation_share: float = 0.5
+    correlation_weight: float = 0.3
+    carried_share: float = 0.5
     average: float = 0.995
     seed: int = 1
 
@@ -40,6 +43,11 @@ CHANNEL_WEIGHT = {"jawOpen": 2.0, "mouthClose": 1.0, "mouthPucker": 1.0, "mouthP
                   "mouthSmileLeft": 1.0, "headYaw": 0.1, "headPitch": 0.1,
                   "headRoll": 0.1, "browDownLeft": 0.2, "browDownRight": 0.2, "mouthDimpleLeft": 0.3,
                   "mouthDimpleRight": 0.3}  # fmt: skip
+
+
+CORRELATED = ("jawOpen", "mouthClose", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
+              "mouthSmileRight", "mouthRollUpper")  # fmt: skip
+"""Channels whose course within a clip counts, whatever its size."""
 
 
 def scales_of(examples: list[Example]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -69,6 +77,36 @@ def curve_loss(predicted: Tensor, wanted: Tensor, weight: Tensor, config: FitCon
     return (frame * weight * error**2).mean() + config.velocity_weight * (
         frame[:, 1:] * moved * velocity
     ).mean()
+
+
+def correlation_loss(predicted: Tensor, wanted: Tensor, weight: Tensor, least: Tensor) -> Tensor:
+    """1 - Pearson's r of each row and channel that moves more than `least`[C], by the channel's weight."""
+    known = (weight > 0).float()
+    count = known.sum(dim=1, keepdim=True).clamp(min=1.0)
+
+    def centred(x: Tensor) -> Tensor:
+        return (x - (x * known).sum(dim=1, keepdim=True) / count) * known
+
+    p, w = centred(predicted), centred(wanted)
+    moved = ((w**2).sum(dim=1) / count[:, 0] > least**2).float()
+    r = (p * w).sum(dim=1) / torch.sqrt((p**2).sum(dim=1) * (w**2).sum(dim=1) + 1e-4)
+    share = moved * (weight.amax(dim=1) > 0)
+    return ((1.0 - r) * share).sum() / share.sum().clamp(min=1.0)
+
+
+class CarriedState:
+    """Half of the rows go on with the state of the batch before: hours of sound, not only three seconds."""
+
+    def __init__(self, net: SpeechNet, batch: int, share: float, rng: np.random.Generator) -> None:
+        self._zero, self._share, self._rng = net.initial(batch), share, rng
+        self.state: tuple[Tensor, ...] = self._zero
+
+    def next(self) -> tuple[Tensor, ...]:
+        """The states to begin the next batch with."""
+        batch = self._zero[0].shape[0]
+        keep = torch.from_numpy((self._rng.random(batch) < self._share).astype(np.float32))
+        past = [s * keep[:, None, None] for s in self.state[:2]]
+        return (*past, *(s * keep[None, :, None] for s in self.state[2:]))
 
 
 def masked(features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -105,16 +143,25 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, config.steps, pct_start=0.1
     )
+    lips = torch.tensor([config.lip_phone_weight if p in BILABIAL | LABIODENTAL else 1.0 for p in PHONES])
+    scored = [i for i, name in enumerate(CHANNELS) if name in CORRELATED]
+    least = torch.from_numpy(0.003 / sd[scored])
+    carried = CarriedState(net, config.batch, config.carried_share, rng)
     sample, started = Sampler(examples, config.length, config.batch, config.seed), time.perf_counter()
     for step in range(config.steps):
         batch = sample()
         features = torch.from_numpy(masked(batch.features, rng))
         wanted = torch.from_numpy((batch.curves - mean) / sd)
-        curves, phones, *_ = net(features, *net.initial(config.batch))
-        loss = curve_loss(curves, wanted, torch.from_numpy(batch.weight) * channel, config)
+        curves, phones, *after = net(features, *carried.next())
+        carried.state = tuple(s.detach() for s in after)
+        weight = torch.from_numpy(batch.weight) * channel
+        loss = curve_loss(curves, wanted, weight, config)
+        loss = loss + config.correlation_weight * correlation_loss(
+            curves[:, :, scored], wanted[:, :, scored], weight[:, :, scored], least
+        )
         now, ahead = phones.split(N_PHONES, dim=2)
-        heard = functional.cross_entropy(now.flatten(0, 1), torch.from_numpy(batch.now).flatten())
-        soon = functional.cross_entropy(ahead.flatten(0, 1), torch.from_numpy(batch.ahead).flatten())
+        heard = functional.cross_entropy(now.flatten(0, 1), torch.from_numpy(batch.now).flatten(), lips)
+        soon = functional.cross_entropy(ahead.flatten(0, 1), torch.from_numpy(batch.ahead).flatten(), lips)
         optimiser.zero_grad()
         torch.autograd.backward(loss + config.phone_weight * (heard + soon))
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -31,7 +31,7 @@ def validation(names: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Clip:
-    """samples[n] at 16 kHz; curves[T, C] and their weights[T] at 60 fps; phones [(name, start_s, end_s)]."""
+    """samples[n] at 16 kHz; curves[T, C] and their weight[T] or [T, C] at 60 fps; phones [(name, start_s, end_s)]."""
 
     name: str
     samples: NDArray[np.float32]

@@ -26,12 +26,13 @@ from animaface.speech.train.dataset import (
     speechless,
     stretched,
 )
+from animaface.speech.train.espeak import espeak_corpus
 from animaface.speech.train.export import export, scale_outputs
 from animaface.speech.train.fit import FitConfig, fit
 from animaface.speech.train.grid import Clip, GridSpeaker, held_out, validation
 from animaface.speech.train.model import ModelConfig, SpeechNet
 from animaface.speech.train.teacher import fit_teacher, phone_inputs, taught
-from animaface.speech.train.voices import flite_corpus
+from animaface.speech.train.voices import Spoken, flite_corpus, sentences
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,13 @@ class Recipe:
     """Everything that can be set; the defaults made the shipped weights."""
 
     steps: int = 1000
-    batch: int = 48
+    batch: int = 64
     conv: int = 128
     hidden: int = 192
     dropout: float = 0.1
     grid_variants: int = 3
-    flite_sentences: int = 100
+    flite_sentences: int = 150
+    espeak_sentences: int = 250
     speechless_clips: int = 120
     variance_wanted: float = 0.9
     seed: int = 1
@@ -74,7 +76,7 @@ def train(data: Path, out: Path, recipe: Recipe) -> None:
     voiced = synthetic_examples(grid, names, recipe)
     clean = examples[:: recipe.grid_variants + 1]
     rest = rest_pose(clean)
-    corpus = examples + 2 * clean + voiced + speechless(recipe.speechless_clips, rest, recipe.seed)
+    corpus = examples + 2 * clean + 2 * voiced + speechless(recipe.speechless_clips, rest, recipe.seed)
     log.info("%d examples, %d of them synthesised voices", len(corpus), len(voiced))
     net, mean, sd = fit(
         corpus,
@@ -86,7 +88,7 @@ def train(data: Path, out: Path, recipe: Recipe) -> None:
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
         "train_clips": names, "validation_clips": tuning, "held_out_rule": "sorted(names)[::9]",
-        "synthetic_voices": sorted({"flite"} if voiced else set()),
+        "synthetic_sentences": {"flite": recipe.flite_sentences * 4, "espeak-ng": recipe.espeak_sentences},
         "data": "GRID corpus speaker s1 (CC BY 4.0, Cooke, Barker, Cunningham, Shao 2006); curves are pseudo-labels",
     }  # fmt: skip
     export(net, out, {
@@ -96,14 +98,23 @@ def train(data: Path, out: Path, recipe: Recipe) -> None:
     })  # fmt: skip
 
 
-def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> list[Example]:
-    """flite's voices, clean and disturbed, with curves of the phone teacher; none without flite."""
-    if recipe.flite_sentences == 0:
-        return []
+def spoken_corpus(recipe: Recipe) -> list[Spoken]:
+    """Sentences by packaged voices; a voice that is not installed is left out with a warning."""
+    corpus: list[Spoken] = []
     try:
-        corpus = flite_corpus(recipe.flite_sentences, recipe.seed)
+        if recipe.flite_sentences:
+            corpus += flite_corpus(recipe.flite_sentences, recipe.seed)
+        if recipe.espeak_sentences:
+            corpus += espeak_corpus(sentences(recipe.espeak_sentences, 77 + recipe.seed), recipe.seed)
     except MissingDependencyError as e:
-        log.warning("training without other voices: %s", e)
+        log.warning("training with fewer voices: %s", e)
+    return corpus
+
+
+def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> list[Example]:
+    """Voices without video, each twice and disturbed, with curves of the phone teacher."""
+    corpus = spoken_corpus(recipe)
+    if not corpus:
         return []
     clips = [grid.clip(n, list(LEARNED)) for n in names]
     curves = [c.curves for c in clips]
@@ -123,7 +134,7 @@ def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> l
             known,
             spoken.phones,
         )
-        for version in (clip, stretched(clip, float(np.exp(rng.normal(0, 0.10))))):
+        for version in (clip, stretched(clip, float(np.exp(rng.normal(0, 0.12))))):
             weight = np.tile(_teachable(), (len(version.curves), 1))
             out.append(example(disturbed(version.samples, rng), version.curves, weight, version.phones))
     return out
