@@ -73,10 +73,11 @@ def parse_emotion(spec: str) -> EmotionMix:
 
 @dataclass(frozen=True)
 class EmotionFrames:
-    """What the emotions ask for: shapes[K, 52], head_rad[K, 3], gaze_rad[K, 2] (yaw, pitch), and factors
+    """What the emotions ask for: shapes[K, 52], spoken[K, 52] to add where speech opens the mouth, head_rad[K, 3], gaze_rad[K, 2] (yaw, pitch), and factors
     [K] on articulation, tempo and blink rate (1 = as it is)."""
 
     shapes: Array
+    spoken: Array
     head_rad: Array
     gaze_rad: Array
     articulation: Array
@@ -85,26 +86,29 @@ class EmotionFrames:
 
 
 @cache
-def expression(name: str) -> Array:
-    """[52] shapes of one emotion at intensity 1, not clipped."""
-    shapes = np.zeros(N_SHAPES)
-    for action, strength in PROTOTYPES[name].actions.items():
+def expression(name: str, *, spoken: bool = False) -> Array:
+    """[52] shapes of one emotion at intensity 1, not clipped; `spoken`: what speaking adds to them."""
+    prototype, shapes = PROTOTYPES[name], np.zeros(N_SHAPES)
+    for action, strength in (prototype.spoken if spoken else prototype.actions).items():
         for shape, amount in ACTION_UNITS[action].items():
             shapes[ARKIT_INDEX[shape]] += strength * amount
     shapes.setflags(write=False)
     return shapes
 
 
+_PARTS: Final = (N_SHAPES, N_SHAPES, 3, 2, 3)
+_ENDS: Final = tuple(int(e) for e in np.cumsum(_PARTS)[:-1])
+
+
 @cache
 def _basis() -> Array:
-    """[7, 60]: shapes, head, gaze and log-free factors less 1 of each emotion at intensity 1."""
+    """[7, 112] of each emotion at intensity 1: shapes, spoken, head, gaze, factors less 1."""
     rows = []
     for name in _EXPRESSIVE:
         p = PROTOTYPES[name]
         factors = [p.articulation - 1.0, p.tempo - 1.0, p.blink_rate - 1.0]
-        rows.append(
-            np.concatenate([expression(name), np.radians(p.head_deg), np.radians(p.gaze_deg), factors])
-        )
+        shapes = (expression(name), expression(name, spoken=True))
+        rows.append(np.concatenate([*shapes, np.radians(p.head_deg), np.radians(p.gaze_deg), factors]))
     return np.array(rows)
 
 
@@ -134,15 +138,9 @@ class EmotionLayer:
             activation[k] = self._step(slow, stress)
         # summed row by row, so that a frame's bits do not depend on the size of its chunk
         out = (activation[:, :, None] * _basis()[None]).sum(axis=1)
-        factors = np.maximum(0.3, 1.0 + out[:, N_SHAPES + 5 :])
-        return EmotionFrames(
-            shapes=out[:, :N_SHAPES],
-            head_rad=out[:, N_SHAPES : N_SHAPES + 3],
-            gaze_rad=out[:, N_SHAPES + 3 : N_SHAPES + 5],
-            articulation=factors[:, 0],
-            tempo=factors[:, 1],
-            blink_rate=factors[:, 2],
-        )
+        shapes, spoken, head, gaze, factors = np.split(out, _ENDS, axis=1)
+        factors = np.maximum(0.3, 1.0 + factors)
+        return EmotionFrames(shapes, spoken, head, gaze, factors[:, 0], factors[:, 1], factors[:, 2])
 
     def _step(self, slow: float, stress: float) -> list[float]:
         asked = min(1.0, 1.3 * slow) + 0.5 * stress

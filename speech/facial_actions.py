@@ -20,11 +20,13 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
     "AU2": _both({"browOuterUpLeft": 1.0}) | {"browInnerUp": 0.15},  # outer brow raiser
     "AU4": _both({"browDownLeft": 1.0}),  # brow lowerer
     "AU5": _both({"eyeWideLeft": 1.0}),  # upper lid raiser
-    "AU6": _both({"cheekSquintLeft": 1.0, "eyeSquintLeft": 0.45}),  # cheek raiser
+    "AU6": _both({"cheekSquintLeft": 1.0, "eyeSquintLeft": 0.6}),  # cheek raiser
     "AU7": _both({"eyeSquintLeft": 1.0}),  # lid tightener
     "AU9": _both({"noseSneerLeft": 1.0, "browDownLeft": 0.25}),  # nose wrinkler
     "AU10": _both({"mouthUpperUpLeft": 1.0, "noseSneerLeft": 0.25}),  # upper lip raiser
-    "AU12": _both({"mouthSmileLeft": 1.0}),  # lip corner puller
+    "AU12": _both(
+        {"mouthSmileLeft": 1.0, "mouthStretchLeft": 0.2, "mouthDimpleLeft": 0.15}
+    ),  # lip corner puller
     "AU12L": {"mouthSmileLeft": 1.0},
     "AU14L": {"mouthDimpleLeft": 1.0, "mouthPressLeft": 0.5, "mouthLeft": 0.35},  # dimpler, one side
     "AU15": _both({"mouthFrownLeft": 1.0}),  # lip corner depressor
@@ -44,13 +46,15 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
 class Prototype:
     """What an emotion does at intensity 1.
 
-    actions: AU -> strength 0..1. head_deg: yaw, pitch, roll added (signs of arkit.HEAD_NAMES). gaze_deg:
+    actions: AU -> strength 0..1. spoken: further actions that show while speech holds the mouth open, where
+    FACS knows a variant with lips apart. head_deg: yaw, pitch, roll added (signs of arkit.HEAD_NAMES). gaze_deg:
     yaw, pitch of the eyes. articulation: factor on how far the mouth moves. tempo: factor on how far and
     how quickly head and brows move. blink_rate: factor. rise_s, fall_s: time of on- and offset.
     """
 
     source: str
     actions: dict[str, float] = field(default_factory=dict)
+    spoken: dict[str, float] = field(default_factory=dict)
     head_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gaze_deg: tuple[float, float] = (0.0, 0.0)
     articulation: float = 1.0
@@ -64,7 +68,8 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     "neutral": Prototype("no action"),
     "happiness": Prototype(
         "6+12+25",
-        {"AU6": 0.95, "AU12": 1.0, "AU25": 0.45, "AU2": 0.1},
+        {"AU6": 1.0, "AU12": 1.0, "AU25": 0.45},
+        {"AU10": 0.2},
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
@@ -74,23 +79,25 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
         rise_s=0.5,
     ),
     "anger": Prototype(
-        "4+5+7+23(24)",
-        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.65, "AU23": 0.7, "AU24": 0.4, "AU10": 0.1, "AU15": 0.25},
+        "4+5+7+17+24, open 4+5+7+10+16+23",
+        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.75, "AU17": 0.35, "AU23": 0.6, "AU24": 0.5, "AU15": 0.2},
+        {"AU10": 0.5, "AU16": 0.35},
         head_deg=(0.0, 3.5, 0.0), articulation=1.2, tempo=1.3, blink_rate=0.6, rise_s=0.3,
     ),
     "fear": Prototype(
-        "1+2+4+5+20+25+26",
-        {"AU1": 1.0, "AU2": 0.55, "AU4": 0.4, "AU5": 0.95, "AU20": 0.85, "AU25": 0.6, "AU26": 0.3},
+        "1+2+4+5+20+25",
+        {"AU1": 1.0, "AU2": 0.35, "AU4": 0.5, "AU5": 1.0, "AU20": 1.0, "AU25": 0.6, "AU26": 0.15},
         head_deg=(2.5, -2.5, 0.0), articulation=1.0, tempo=1.1, blink_rate=1.5, rise_s=0.3,
     ),
     "disgust": Prototype(
         "9+15+16(10, 17)",
-        {"AU9": 0.9, "AU10": 0.35, "AU15": 0.45, "AU16": 0.25, "AU17": 0.45, "AU4": 0.45, "AU7": 0.5},
+        {"AU9": 1.0, "AU10": 0.35, "AU15": 0.45, "AU16": 0.25, "AU17": 0.45, "AU4": 0.1, "AU7": 0.45},
+        {"AU10": 0.3},
         head_deg=(3.5, -2.5, 0.0), gaze_deg=(-2.0, 1.0), articulation=0.95, tempo=0.9,
     ),
     "surprise": Prototype(
         "1+2+5+26",
-        {"AU1": 1.0, "AU2": 1.0, "AU5": 0.9, "AU25": 0.4, "AU26": 0.6},
+        {"AU1": 1.0, "AU2": 1.0, "AU5": 1.0, "AU25": 0.3, "AU26": 0.6},
         head_deg=(0.0, -3.0, 0.0), articulation=1.1, tempo=1.1, blink_rate=0.5, rise_s=0.3,
     ),
     "contempt": Prototype(

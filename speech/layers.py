@@ -43,11 +43,11 @@ OPENERS: Final = _index("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunne
 CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClose")
 _LIPS = np.concatenate([OPENERS, CLOSERS])
 SPEECH_BUDGET: Final[dict[str, float]] = {
-    "jawOpen": 0.12, "mouthUpperUp": 0.22, "mouthLowerDown": 0.20, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
+    "jawOpen": 0.14, "mouthUpperUp": 0.30, "mouthLowerDown": 0.25, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
     "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.25, "mouthClose": 0.0,
 }  # fmt: skip
 """The most that an expression may add to a lip-critical shape while somebody speaks."""
-TOTAL_BUDGET: Final = 1.0
+TOTAL_BUDGET: Final = 1.3
 """And to all of them together."""
 _LIMIT = np.array(
     [next(b for stem, b in SPEECH_BUDGET.items() if ARKIT_NAMES[i].startswith(stem)) for i in _LIPS]
@@ -86,7 +86,8 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
     out[:, _EYES] = 0.0
     out[:, _ARTICULATED] *= 1.0 + ((mood.articulation - 1.0) * spoken)[:, None]
-    shapes = _with_lip_priority(np.clip(mood.shapes, 0.0, 1.0), speech, opening, room, pause)
+    felt = np.clip(mood.shapes + mood.spoken * (spoken * (1.0 - pause))[:, None], 0.0, 1.0)
+    shapes = _with_lip_priority(felt, speech, opening, room, pause)
     face = out[:, :N_SHAPES]
     face += shapes * (1.0 - np.clip(face, 0.0, 1.0))
     parted = _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)

@@ -15,14 +15,16 @@ EXPRESSIVE = [e for e in EMOTIONS if e != "neutral"]
 LIPS = ("mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight")
 
 
-def mood(shapes: np.ndarray, *, articulation: float = 1.0) -> EmotionFrames:
+def mood(shapes: np.ndarray, *, spoken: np.ndarray | None = None, articulation: float = 1.0) -> EmotionFrames:
     n = len(shapes)
+    spoken = np.zeros((n, N_SHAPES)) if spoken is None else spoken
     one = np.ones(n)
-    return EmotionFrames(shapes, np.zeros((n, 3)), np.zeros((n, 2)), articulation * one, one, one)
+    return EmotionFrames(shapes, spoken, np.zeros((n, 3)), np.zeros((n, 2)), articulation * one, one, one)
 
 
 def feel(name: str, n: int, **kwargs: float) -> EmotionFrames:
-    return mood(np.repeat(expression(name)[None], n, axis=0), **kwargs)
+    shapes, spoken = (np.repeat(expression(name, spoken=s)[None], n, axis=0) for s in (False, True))
+    return mood(shapes, spoken=spoken, **kwargs)
 
 
 def life(
