@@ -33,7 +33,7 @@ bool board_restore_setup(board_t *b, uint8_t key, uint16_t value) {
         }
         b->board_id = (uint8_t)value;
     } else if (key < BOARD_SETUP_OSCILLATOR + 3u) {
-        if (value < BOARD_OSCILLATOR_NOMINAL * 8u / 10u || value > BOARD_OSCILLATOR_NOMINAL * 12u / 10u) {
+        if (value < BOARD_OSCILLATOR_MIN || value > BOARD_OSCILLATOR_MAX) {
             return false;
         }
     }

@@ -30,13 +30,15 @@
 #define BOARD_LIFE_MAX_MS 1000u     /* no command may live longer */
 #define BOARD_STAGGER_DEFAULT_MS 50u
 #define BOARD_PARK_SETTLE_MS 300u   /* a parked servo keeps its pulse this long, then true low */
-#define BOARD_TICK_GAP_MAX_MS 100u  /* a main loop that stood still longer trips */
+#define BOARD_TICK_GAP_MAX_MS 100ul  /* a main loop that stood still longer trips */
 #define BOARD_PULSE_MIN_US 400u
 #define BOARD_PULSE_MAX_US 2600u
 #define BOARD_ALL_CHANNELS 0xFFu
-#define BOARD_SUPPLY_LOW_MS 40u     /* under its least voltage this long: trip */
-#define BOARD_CURRENT_HIGH_MS 500u  /* over its highest current this long: trip */
+#define BOARD_SUPPLY_LOW_MS 40ul     /* under its least voltage this long: trip */
+#define BOARD_CURRENT_HIGH_MS 500ul  /* over its highest current this long: trip */
 #define BOARD_OSCILLATOR_NOMINAL 10000u /* a PCA9685 at exactly 25 MHz */
+#define BOARD_OSCILLATOR_MIN 8000u
+#define BOARD_OSCILLATOR_MAX 12000u
 
 enum board_command {
     BOARD_HELLO = 0x01, BOARD_CONFIG = 0x02, BOARD_GET_CONFIG = 0x03, BOARD_ARM = 0x04,

@@ -22,7 +22,7 @@ static uint16_t resting_us(const board_channel_t *c) {
     int32_t q8 = c->position_q8;
     if (c->config.accel_100us_s2 != 0u && c->velocity_us_s != 0) {
         uint32_t v = (uint32_t)(c->velocity_us_s < 0 ? -c->velocity_us_s : c->velocity_us_s);
-        uint32_t way_us = v * v / (200u * c->config.accel_100us_s2);
+        uint32_t way_us = v * v / mul16(200u, c->config.accel_100us_s2);
         int32_t way_q8 = Q8(way_us > BOARD_PULSE_MAX_US ? BOARD_PULSE_MAX_US : way_us);
         q8 += c->velocity_us_s < 0 ? -way_q8 : way_q8;
     }
