@@ -83,7 +83,7 @@ def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record:
         task = bar.add_task(f"drawing {record}", total=1.0)
         render_video(
             config, time_s, truth.snapshot[keep], record, wav=source.sound_path, wav_offset_s=start_s - float(time_s[0]),
-            progress=lambda done, total: bar.update(task, completed=done / total),
+            progress=lambda share: bar.update(task, completed=share),
         )  # fmt: skip
 
 
