@@ -34,6 +34,7 @@ class VirtualBoard:
         self._middle_us = [raw_middle(a) for a in self.actuators]
         self._rad_per_us = [rad_per_raw(a) for a in self.actuators]
         self._boot_id = boot_id
+        self._baud = wire.baud
         self._start_us = 0
         self.core = BoardCore(board_id, N_CHANNELS, boot_id=boot_id)
         self._hung_until_s = -1.0
@@ -52,8 +53,8 @@ class VirtualBoard:
         at_s = self.wire.arrives_s(at_s, len(data))
         if self.wire.byte_faults is not None:
             data = self.wire.spoil(data)
-        if self._hung_until_s > 0.0:
-            return
+        if self._hung_until_s > 0.0 or self.wire.baud != self._baud:
+            return  # at another speed it hears framing errors only
         self.core.advance(self._us(at_s))
         if reply := self.core.exchange(data):
             self.wire.say(reply, at_s + _REPLY_DELAY_S)

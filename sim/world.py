@@ -9,7 +9,7 @@ from animaface.robot.transport import MemoryTransport, Transport
 from animaface.sim.board import VirtualBoard
 from animaface.sim.dynamixel.bus import VirtualDynamixelBus
 from animaface.sim.dynamixel.servo import VirtualServo
-from animaface.sim.dynamixel.tables import MODELS
+from animaface.sim.dynamixel.tables import BAUD_RATES, MODELS
 from animaface.sim.emulated_board import EmulatedBoard
 from animaface.sim.first_order import FirstOrderPlant
 from animaface.sim.plant import Plant
@@ -75,6 +75,9 @@ class SimWorld:
     def _servo(self, actuator: ActuatorConfig, bus: BusConfig) -> VirtualServo:
         if actuator.id is None:
             raise ConfigError(f"actuator {actuator.name}: a servo on a dynamixel bus needs `id`")
+        if bus.baud not in BAUD_RATES:
+            rates = ", ".join(str(b) for b in BAUD_RATES)
+            raise ConfigError(f"buses.{actuator.bus}.baud: no Dynamixel runs at {bus.baud}. Valid: {rates}")
         return VirtualServo(actuator.name, actuator.model, actuator.id, bus.baud, self.plant)
 
     def device(self, bus: str) -> Device:

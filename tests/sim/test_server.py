@@ -131,6 +131,15 @@ def test_board_answers_on_its_own_port(face: SimProcess) -> None:
     line.close()
 
 
+def test_a_host_at_the_wrong_speed_hears_nothing(face: SimProcess) -> None:
+    for bus, question in (("rigid", request(1, 1)), ("tendons", encode(HELLO, 1, b"AF\x01\x01"))):
+        for baud, answered in ((115_200, False), (BAUD, True)):
+            line = SerialTransport(face.ports[bus], baud)
+            line.write(question)
+            assert bool(line.read(14, 0.05)) == answered
+            line.close()
+
+
 def _write_and_read(line: Transport) -> None:
     for _ in range(3):  # the first bytes may still go into the driver's buffer
         line.write(request(1, 1))

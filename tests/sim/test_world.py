@@ -92,6 +92,14 @@ def test_unknown_names_are_refused_with_the_valid_ones() -> None:
         inject(world, {"fault": "unplug"})
 
 
+def test_a_speed_that_no_servo_knows_is_refused() -> None:
+    config = load_face("hybrid")
+    rigid = config.buses["rigid"].model_copy(update={"baud": 500_000})
+    odd = config.model_copy(update={"buses": {**config.buses, "rigid": rigid}})
+    with pytest.raises(ConfigError, match="1000000"):
+        SimWorld(odd, plant=FirstOrderPlant(config))
+
+
 def test_a_pulled_cable_is_a_transport_error_until_it_is_back() -> None:
     world = small_world()
     line = world.open("rigid")
