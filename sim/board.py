@@ -30,6 +30,8 @@ class VirtualBoard:
         self.actuators = tuple(actuators)
         self.gone: set[str] = set()
         """Servos whose plug is out."""
+        self.blocked: dict[str, float] = {}
+        """Servos whose shaft something holds, and where."""
         self._channels = np.array([a.channel for a in self.actuators], np.intp)
         self._middle_us = [raw_middle(a) for a in self.actuators]
         self._rad_per_us = [rad_per_raw(a) for a in self.actuators]
@@ -78,7 +80,9 @@ class VirtualBoard:
             pulse = int(pulses[k])
             off = pulse == 0 or actuator.name in self.gone
             goal = None if off else (pulse - self._middle_us[k]) * self._rad_per_us[k]
-            if pulse != self._seen[k] or off:
+            if actuator.name in self.blocked:
+                goal = self.blocked[actuator.name]
+            if pulse != self._seen[k] or off or actuator.name in self.blocked:
                 self.plant.set_drive(actuator.name, Drive(goal))
         self._seen = pulses
 
@@ -104,5 +108,15 @@ class VirtualBoard:
     def vanish(self, name: str, gone: bool) -> None:
         """Pull a servo's plug, or put it back."""
         (self.gone.add if gone else self.gone.discard)(name)
+        self._refresh()
+
+    def block(self, name: str, blocked: bool) -> None:
+        """Something holds a shaft where it is; a hobby servo can't tell."""
+        self.blocked.pop(name, None)
+        if blocked:
+            self.blocked[name] = self.plant.shaft(name).angle_rad
+        self._refresh()
+
+    def _refresh(self) -> None:
         self._seen = np.zeros_like(self._seen)
         self._push(self.core.update_pulses()[self._channels])

@@ -25,6 +25,7 @@ FAULTS: dict[str, Callable[["SimWorld", Mapping[str, Any]], None]] = {
     "hardware_error": lambda w, r: w.hardware_error(r["name"], int(r.get("bits", 0x20))),
     "heat_servo": lambda w, r: w.heat_servo(r["name"], float(r["temperature_c"])),
     "freeze_sensor": lambda w, r: w.freeze_sensor(r["name"], _flag(r)),
+    "block_servo": lambda w, r: w.block_servo(r["name"], _flag(r)),
     "wrong_model": lambda w, r: w.wrong_model(r["name"], r["model"]),
     "supply": lambda w, r: w.supply(r["bus"], float(r["volts"])),
     "noise": lambda w, r: w.noise(r["bus"], int(r.get("size", 200))),

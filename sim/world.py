@@ -31,6 +31,23 @@ def default_plant(config: FaceConfig, seed: int, timestep_s: float = PERIOD_S) -
     return SimFace(config, seed=seed, timestep_s=timestep_s)
 
 
+class SimLine(MemoryTransport):
+    """A line in memory whose speed the host may change, as when it looks for servos."""
+
+    def __init__(self, device: Device, clock: Clock, baud: int) -> None:
+        self._wire = device.wire
+        super().__init__(device, clock, baud)
+
+    @property
+    def baud(self) -> int:
+        """Bits a second."""
+        return self._wire.baud
+
+    @baud.setter
+    def baud(self, value: int) -> None:
+        self._wire.baud = value
+
+
 class SimWorld:
     """Virtual devices and body in one time.
 
@@ -89,7 +106,7 @@ class SimWorld:
     def open(self, bus: str) -> Transport:
         """A line in memory to the device of `bus` (robot.transport.OpenTransport)."""
         device = self.device(bus)
-        return MemoryTransport(device, self.clock, self.config.buses[bus].baud)
+        return SimLine(device, self.clock, self.config.buses[bus].baud)
 
     # --- time ---
 
@@ -190,6 +207,14 @@ class SimWorld:
         """The position sensor goes on telling the present angle."""
         self._on_servo(name, lambda s: s.freeze_sensor(frozen))
 
+    def block_servo(self, name: str, blocked: bool) -> None:
+        """Something holds the shaft where it is: the servo stalls, and overloads where it can tell."""
+        servo = self._dynamixel(name)
+        if servo is not None:
+            servo.block(blocked)
+        else:
+            self._board(self.config.actuators[name].bus).block(name, blocked)
+
     def wrong_model(self, name: str, model: str) -> None:
         """Another model answers under this servo's id, as after a repair with what was at hand."""
         if model not in MODELS:
@@ -206,9 +231,10 @@ class SimWorld:
             device.core.set_supply(round(volts * 1000.0), 0)
 
     def noise(self, bus: str, size: int) -> None:
-        """A burst of `size` random bytes towards the host."""
-        wire = self.device(bus).wire
-        wire.say(wire.random_bytes(size), self.now_s)
+        """A burst of `size` random bytes, on both ends of the line."""
+        device = self.device(bus)
+        device.receive(device.wire.random_bytes(size), self.now_s)
+        device.wire.say(device.wire.random_bytes(size), self.now_s)
 
     def usb_latency(self, bus: str, seconds: float) -> None:
         """Latency timer of the host's USB adapter: 16 ms as it comes, 1 ms as it should be."""

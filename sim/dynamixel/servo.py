@@ -51,6 +51,8 @@ class VirtualServo:
         self.present = True
         """False: not on the bus (cable or servo gone)."""
         self.sensor_frozen = False
+        self.blocked_rad: float | None = None
+        """Where something holds the shaft, else None."""
         self.ambient_c = _AMBIENT_C
         self._supply_counts = self.model.items[144].default
         self._frozen_rad = 0.0
@@ -283,7 +285,9 @@ class VirtualServo:
 
     def _apply(self) -> None:
         """Tell the motor."""
-        if self.on and self.present and self._mode not in (_CURRENT_MODE, _PWM_MODE):
+        if self.blocked_rad is not None:
+            self.plant.set_drive(self.name, Drive(self.blocked_rad))
+        elif self.on and self.present and self._mode not in (_CURRENT_MODE, _PWM_MODE):
             self.plant.set_drive(self.name, Drive(self.profile.position_rad, torque_share=self._share))
         else:
             self.plant.set_drive(self.name, Drive())
@@ -355,9 +359,22 @@ class VirtualServo:
         self._frozen_rad = self.plant.shaft(self.name).angle_rad
         self.sensor_frozen = frozen
 
+    def block(self, blocked: bool) -> None:
+        """Fault injection: something holds the shaft where it is; the motor strains against it."""
+        self.blocked_rad = self.plant.shaft(self.name).angle_rad if blocked else None
+        self._apply()
+
+    def _torque_nm(self) -> float:
+        if not self.on:
+            return 0.0
+        if self.blocked_rad is not None:
+            wanted_rad = self.profile.position_rad - self.blocked_rad
+            strains = abs(wanted_rad) > 2.0 / _COUNTS_PER_RAD
+            return math.copysign(self._share * self.model.stall_torque_nm, wanted_rad) if strains else 0.0
+        return self.plant.shaft(self.name).torque_nm
+
     def _current_a(self) -> float:
-        torque_nm = self.plant.shaft(self.name).torque_nm if self.on else 0.0
-        return torque_nm / self.model.stall_torque_nm * self.model.stall_current_a
+        return self._torque_nm() / self.model.stall_torque_nm * self.model.stall_current_a
 
     def _refresh(self, now_s: float) -> None:
         """Bring the items Realtime Tick(120) .. Present Temperature(146) up to date."""
@@ -365,7 +382,7 @@ class VirtualServo:
         angle = self._frozen_rad if self.sensor_frozen else shaft.angle_rad
         sign = -1.0 if self._reverse else 1.0
         velocity = round(sign * shaft.velocity_rad_s / VELOCITY_UNIT_RAD_S)
-        current = round(sign * shaft.torque_nm * self._counts_per_nm) if self.on else 0
+        current = round(sign * self._torque_nm() * self._counts_per_nm)
         status = 0x02 if profile.moving else 0x01
         _PRESENT.pack_into(
             self.memory, 120,

@@ -160,3 +160,14 @@ def test_a_pulled_servo_plug_leaves_the_rest(bench: Bench) -> None:
     bench.world.restore_servo("jaw_open")
     bench.hold(0.4, c0=1940, c3=1940)
     assert bench.jaw_rad() == pytest.approx(math.radians(440 * 180 / 2000), abs=1e-2)
+
+
+def test_a_blocked_hobby_servo_stands_and_nobody_knows(bench: Bench) -> None:
+    bench.bring_up()
+    bench.world.block_servo("jaw_open", True)
+    bench.hold(0.4, c0=1940)
+    assert bench.jaw_rad() == pytest.approx(0.0, abs=1e-3)
+    assert struct.unpack_from("<H", bench.host.ask(READ, b"\0\1"), 18)[0] == 1940
+    bench.world.block_servo("jaw_open", False)
+    bench.hold(0.4, c0=1940)
+    assert bench.jaw_rad() == pytest.approx(math.radians(440 * 180 / 2000), abs=1e-2)

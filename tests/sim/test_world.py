@@ -221,7 +221,8 @@ def test_wrong_model_sagging_supply_noise_and_a_slow_adapter() -> None:
     assert client.ask(7, 2, struct.pack("<HH", 144, 2))[1:] == (0x80, struct.pack("<H", 30))
     assert client.read(7, 64, 1) == 0
     inject(world, {"fault": "noise", "bus": "rigid", "size": 50})
-    assert len(line.read(60, 0.01)) == 50
+    world.clock.sleep_until_s(world.clock.now_s() + 0.06)
+    assert len(line.read(500, 0.01)) >= 50
     inject(world, {"fault": "usb_latency", "bus": "rigid", "seconds": 0.016})
     started = world.clock.now_s()
     line.write(request(1, 1))
@@ -237,3 +238,33 @@ def test_the_mujoco_face_behind_the_devices_is_bit_identical_too() -> None:
         heard = babble(world, 0.6)
         digests.append(hashlib.sha256(heard + world.plant.landmarks_m().tobytes()).hexdigest())
     assert digests[0] == digests[1]
+
+
+def test_a_blocked_shaft_overloads_what_can_tell() -> None:
+    world = small_world()
+    client = Client(world.open("rigid"))
+    client.write(7, 64, 1, 1)
+    inject(world, {"fault": "block_servo", "name": "brow_inner_left"})
+    client.write(7, 116, 4, 2300)
+    world.clock.sleep_until_s(1.0)
+    assert client.read(7, 126, 2, signed=True) == pytest.approx(1470, abs=5)
+    assert client.read(7, 132, 4) == 2048
+    world.clock.sleep_until_s(3.5)
+    assert client.ask(7, 2, struct.pack("<HH", 70, 1))[1:] == (0x80, b"\x20")
+    assert client.read(7, 64, 1) == 0
+    inject(world, {"fault": "block_servo", "name": "brow_inner_left", "on": False})
+    client.ask(7, 8)
+    world.clock.sleep_until_s(4.0)
+    client.write(7, 64, 1, 1)
+    client.write(7, 116, 4, 2300)
+    world.clock.sleep_until_s(4.5)
+    assert client.read(7, 132, 4) == pytest.approx(2300, abs=1)
+
+
+def test_a_line_in_memory_can_change_its_speed() -> None:
+    world = small_world()
+    line = world.open("rigid")
+    line.baud = 57_600
+    assert Client(line).ask(1, 1) is None
+    line.baud = 1_000_000
+    assert Client(line).ask(1, 1) is not None
