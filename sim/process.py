@@ -57,7 +57,12 @@ class SimProcess:
         # Threads of a linear-algebra library would fight the control loop for the cores.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent: the face must stay to be rested and released
         )
         process = cls(child, log)
         try:
