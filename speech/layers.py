@@ -34,7 +34,7 @@ def _index(*stems: str) -> NDArray[np.intp]:
 
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 _LIPS_APART = _index("mouthUpperUp", "mouthLowerDown")
-_EYES = _index("eye")
+_NOT_SPEECH = _index("eye", "brow")
 _CORNERS = _index("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLeft", "mouthRight")
 _LOOK = np.array(LOOK_INDEX)
 _SNEER = _index("noseSneer")
@@ -54,7 +54,7 @@ _LIMIT = np.array(
 )
 SEALED: Final = 0.03
 """Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
-_OPEN = 0.16
+_OPEN = 0.22
 _SNEER_PARTS = 0.166
 """Parting of the lips by noseSneer of one side, in mouthClose that takes it back (measured on our rig)."""
 _HEAD_LIMIT_RAD = 0.45
@@ -74,7 +74,8 @@ def lip_opening(values: Array) -> Array:
 def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: LifeFrames) -> Array:
     """[K, 55] a face: shapes within 0..1, head in rad.
 
-    speech[K, 55]: curves of the voice; their eyes and head are not used. touch[K]: likelihood of a phone
+    speech[K, 55]: curves of the voice; their eyes, brows and head are not used (a network learns one
+    speaker's resting brows, accents come with the prosody). touch[K]: likelihood of a phone
     that wants the lips to meet or the lip to touch the teeth. pause[K]: 1 where nobody speaks and nobody
     will within the anticipation.
     """
@@ -84,7 +85,7 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     room = np.maximum(spoken, pause * apart)
     out = np.zeros((len(speech), N_CHANNELS))
     out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
-    out[:, _EYES] = 0.0
+    out[:, _NOT_SPEECH] = 0.0
     out[:, _ARTICULATED] *= 1.0 + ((mood.articulation - 1.0) * spoken)[:, None]
     felt = np.clip(mood.shapes + mood.spoken * (spoken * (1.0 - pause))[:, None], 0.0, 1.0)
     shapes = _with_lip_priority(felt, speech, opening, room, pause)
@@ -155,25 +156,18 @@ class PauseGate:
         return out
 
 
-class RestBand:
-    """Holds the speech curves exactly still in silence: they must leave a band before anything moves.
-
-    The band is shut while somebody speaks, so speech itself passes unchanged.
-    """
-
-    WIDTH: Final = 0.025
+class RestGate:
+    """1 while somebody speaks, 0 at rest: in silence the mouth comes to rest and is exactly still, whatever
+    the network makes of the noise. It leaves slowly and is back within four frames."""
 
     def __init__(self) -> None:
-        self._band = 0.0
-        self._held: Array | None = None
+        self._level = 0.0
 
-    def advance(self, values: Array, quiet: NDArray[np.bool_]) -> Array:
-        """values[K, 55], quiet[K] -> [K, 55]."""
-        out = np.empty_like(values)
-        for k, row in enumerate(values):
-            step = self.WIDTH / (0.3 if quiet[k] else -0.08) / FRAME_RATE_HZ
-            self._band = min(self.WIDTH, max(0.0, self._band + step))
-            held = row if self._held is None else self._held
-            self._held = np.minimum(np.maximum(held, row - self._band), row + self._band)
-            out[k] = self._held
+    def advance(self, resting: NDArray[np.bool_]) -> Array:
+        """resting[K] -> [K] factor on the curves of the voice."""
+        out = np.zeros(len(resting))
+        for k, rests in enumerate(resting.tolist()):
+            step = -1.0 / (0.4 * FRAME_RATE_HZ) if rests else 0.25
+            self._level = min(1.0, max(0.0, self._level + step))
+            out[k] = self._level * self._level * (3.0 - 2.0 * self._level)
         return out

@@ -15,7 +15,7 @@ from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take
 from animaface.speech.emotion import NEUTRAL, EmotionLayer, EmotionMix, parse_emotion
-from animaface.speech.layers import PauseGate, RestBand, mix
+from animaface.speech.layers import PauseGate, RestGate, mix
 from animaface.speech.life import Life, LifeOptions
 from animaface.speech.life.curves import min_jerk
 from animaface.speech.prosody import ProsodyFrames, ProsodyTracker
@@ -28,7 +28,12 @@ FILE_ANTICIPATION_S: Final = 0.25
 SETTLE_S: Final = 0.75
 """A performance ends so long after its sound, at rest."""
 _FADE_S = 0.6
-_QUIET_S = 0.3
+_CHUNK = 10 * SAMPLE_RATE_HZ
+"""Hours of sound are worked through in such pieces."""
+_QUIET_S, _REST_S, _SURELY_REST_S = 0.3, 0.6, 2.0
+"""Silence after which an expression may open the mouth; speech comes to rest; even if the network hears more."""
+_STIRRING = 0.04
+"""Loudness above which a voice may be about to start."""
 _BEAT_LEAD_S = 0.13
 """Where the voice is seen coming, head and brows start this much before a stress, to peak with it."""
 _LIVE_PAUSE = 0.35
@@ -105,15 +110,16 @@ class Performer:
         self._speech = speech if speech is not None else _network()
         self.phone_names = tuple(self._speech.phone_names)
         self._touching = [i for i, name in enumerate(self.phone_names) if name in _TOUCHING]
+        self._silence = [i for i, name in enumerate(self.phone_names) if name == "SIL"]
         self._prosody = ProsodyTracker()
         self._ahead = round(anticipation_s * FRAME_RATE_HZ)
         self._beat_lead = min(self._ahead, round(_BEAT_LEAD_S * FRAME_RATE_HZ))
         self._pause = PauseGate(1.0 if self._ahead >= round(0.2 * FRAME_RATE_HZ) else _LIVE_PAUSE)
-        self._band = RestBand()
+        self._rest = RestGate()
         self._cues = _cues(emotion)
         self._emotion = EmotionLayer()
         self._life = Life(seed, life)
-        self._heard = _empty_prosody()
+        self._heard = ProsodyFrames.silence(0)
         self._values, self._phones = np.zeros((0, N_CHANNELS)), np.zeros((0, len(self.phone_names)))
         self._done = 0
         self._finished = False
@@ -128,6 +134,7 @@ class Performer:
             raise InputError(
                 "this performer has finished", next_step="make a new Performer for the next sound"
             )
+        samples = _checked(samples)
         return self._take_in(self._speech.push(samples), self._prosody.push(samples))
 
     def finish(self) -> PerformedFrames:
@@ -156,11 +163,9 @@ class Performer:
         heard = self._heard[:n]
         if n == 0:
             return PerformedFrames(heard.time_s, self._values[:0], self._phones[:0], heard)
-        quiet_now = self._heard.quiet_s >= _QUIET_S
-        speaks = np.concatenate([self._heard.quiet_s <= 0.0, np.zeros(self._ahead, bool)])
-        coming = np.concatenate([[0], np.cumsum(speaks)])
-        quiet = quiet_now[:n] & (coming[self._ahead + 1 : self._ahead + 1 + n] == coming[:n])
-        speech = self._band.advance(self._values[:n], quiet_now[:n])
+        silent = ~self._voice_within(n)
+        speech = self._values[:n] * self._rest.advance(silent & self._rests(heard))[:, None]
+        quiet = silent & (heard.quiet_s >= _QUIET_S)
         touch = self._phones[:n, self._touching].sum(axis=1)
         pause = self._pause.advance(quiet)
         values = np.zeros((n, N_CHANNELS))
@@ -170,6 +175,19 @@ class Performer:
             life = self._life.advance(self._heard[lead], mood)
             values[part] = mix(speech[part], touch[part], pause[part], mood, life)
         return PerformedFrames(heard.time_s, values, self._phones[:n], heard)
+
+    def _voice_within(self, n: int) -> NDArray[np.bool_]:
+        """[n] is there voice on the frame or within the anticipation after it."""
+        voice = np.concatenate([self._heard.quiet_s <= 0.0, np.zeros(self._ahead, bool)])
+        so_far = np.concatenate([[0], np.cumsum(voice)])
+        return np.asarray(so_far[self._ahead + 1 : self._ahead + 1 + n] > so_far[:n])
+
+    def _rests(self, heard: ProsodyFrames) -> NDArray[np.bool_]:
+        """[K] long silent, and the network hears silence too; after a while its doubts count no more."""
+        network_agrees = self._phones[: len(heard), self._silence].sum(axis=1) >= 0.5
+        quiet_s = np.where(heard.loudness < _STIRRING, heard.quiet_s, 0.0)
+        rests: NDArray[np.bool_] = (quiet_s >= _REST_S) & (network_agrees | (quiet_s >= _SURELY_REST_S))
+        return rests
 
     def _between_cues(self, time_s: Array) -> Iterator[slice]:
         """Parts of time_s[K] between cues; sets the emotion of each part before it is given out."""
@@ -194,8 +212,9 @@ def perform(
     performer = Performer(
         emotion=emotion, seed=seed, anticipation_s=FILE_ANTICIPATION_S, life=life, speech=speech
     )
-    silence = np.zeros(round(SETTLE_S * SAMPLE_RATE_HZ), dtype=np.float32)
-    parts = [performer.push(sound.samples), performer.push(silence), performer.finish()]
+    samples = np.append(sound.samples, np.zeros(round(SETTLE_S * SAMPLE_RATE_HZ), dtype=np.float32))
+    parts = [performer.push(samples[i : i + _CHUNK]) for i in range(0, len(samples), _CHUNK)]
+    parts.append(performer.finish())
     time_s = np.concatenate([p.time_s for p in parts])
     end_s = len(sound.samples) / SAMPLE_RATE_HZ + SETTLE_S
     kept = time_s <= end_s + 1e-9
@@ -203,9 +222,20 @@ def perform(
     fade = np.array([min_jerk(left / _FADE_S) for left in left_s.tolist()])
     values = np.concatenate([p.values for p in parts])[kept] * fade[:, None]
     phones = np.concatenate([p.phones for p in parts])[kept]
-    heard = parts[0].prosody.joined(parts[1].prosody).joined(parts[2].prosody)[: int(kept.sum())]
+    heard = ProsodyFrames(np.concatenate([p.prosody.table for p in parts])[kept])
     notes = {"emotion": _described(emotion), "seed": str(seed), "sound": sound.source}
     return Performance(Take(time_s[kept], values, notes), phones, performer.phone_names, heard)
+
+
+def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples as the layers want them; what is not finite is silence, so that a drop-out passes."""
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise InputError(
+            f"wanted samples[n] of floats in -1..1 at 16 kHz, found {samples.dtype}{list(samples.shape)}",
+            next_step="read the file with speech.sound.read_sound, a stream through speech.sound.MonoStream",
+        )
+    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
 
 
 def _mix_of(emotion: str | EmotionMix) -> EmotionMix:
@@ -226,7 +256,3 @@ def _network() -> SpeechSource:
     from animaface.speech.stream import SpeechStream  # loads onnxruntime: only where a network is wanted
 
     return SpeechStream()
-
-
-def _empty_prosody() -> ProsodyFrames:
-    return ProsodyFrames.silence(0)

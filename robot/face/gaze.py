@@ -33,7 +33,7 @@ def look_shapes(yaw_rad: Array, pitch_rad: Array) -> Array:
     right = np.clip(-np.asarray(yaw_rad) / FULL_YAW_RAD, 0.0, 1.0)
     up = np.clip(-np.asarray(pitch_rad) / FULL_UP_RAD, 0.0, 1.0)
     down = np.clip(np.asarray(pitch_rad) / FULL_DOWN_RAD, 0.0, 1.0)
-    return np.stack([left, left, right, right, up, up, down, down], axis=-1)
+    return np.stack([left, left, right, right, up, up, down, down], axis=-1) + 0.0  # no -0.0 in a take
 
 
 def eye_angles_rad(values: Array, side: str) -> tuple[Array, Array]:

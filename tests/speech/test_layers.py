@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from animaface.robot.face.arkit import ARKIT_INDEX, HEAD_SLICE, N_CHANNELS, N_SHAPES
 from animaface.robot.face.gaze import FULL_YAW_RAD, eye_angles_rad, look_shapes
 from animaface.speech.emotion import EMOTIONS, EmotionFrames, expression
-from animaface.speech.layers import SPEECH_BUDGET, PauseGate, RestBand, lip_opening, mix
+from animaface.speech.layers import SPEECH_BUDGET, PauseGate, RestGate, lip_opening, mix
 from animaface.speech.life import LifeFrames
 
 EXPRESSIVE = [e for e in EMOTIONS if e != "neutral"]
@@ -171,15 +171,22 @@ def test_the_pause_goes_before_the_voice_and_comes_slowly() -> None:
     assert PauseGate(0.35).advance(quiet).max() == pytest.approx(0.35)
 
 
-def test_the_rest_band_holds_in_silence_and_passes_speech() -> None:
-    rng = np.random.default_rng(0)
-    trembling = np.abs(rng.normal(0.03, 0.004, (300, N_CHANNELS)))
-    band = RestBand()
-    held = band.advance(trembling, np.ones(300, bool))
-    assert np.abs(np.diff(held[60:], axis=0)).max() == 0.0
-    spoken = rng.uniform(0, 1, (60, N_CHANNELS))
-    passed = band.advance(spoken, np.zeros(60, bool))
-    np.testing.assert_array_equal(passed[8:], spoken[8:])
+def test_the_rest_gate_is_back_within_four_frames() -> None:
+    gate = RestGate()
+    assert gate.advance(np.ones(60, bool)).max() == 0.0
+    assert gate.advance(np.zeros(4, bool))[-1] == 1.0
+    leaving = gate.advance(np.ones(60, bool))
+    assert leaving[6] > 0.5
+    assert leaving[30] == 0.0
+    assert np.abs(np.diff(leaving)).max() < 0.1
+
+
+def test_network_brows_and_eyes_are_left_out() -> None:
+    face = mix(
+        speech(browDownLeft=0.5, eyeSquintLeft=0.4, jawOpen=0.2), ZERO, ZERO, feel("neutral", 1), life(1)
+    )
+    assert of(face, "browDownLeft") == of(face, "eyeSquintLeft") == 0.0
+    assert of(face, "jawOpen") == pytest.approx(0.2)
 
 
 def test_lip_opening_counts_jaw_and_lips() -> None:

@@ -237,3 +237,17 @@ def test_very_short_sounds(n: int) -> None:
     take = perform(sound, emotion="disgust", speech=scripted()).take
     assert np.isfinite(take.values).all()
     assert take.duration_s > SETTLE_S
+
+
+def test_a_broken_stream_passes() -> None:
+    sound, _ = voice()
+    samples = sound.samples[:32000].copy()
+    samples[8000:8200] = np.nan
+    samples[12000] = np.inf
+    samples[16000:16400] *= 1e6
+    performer = Performer(emotion="anger", speech=scripted())
+    values = np.concatenate([performer.push(samples).values, performer.finish().values])
+    assert np.isfinite(values).all()
+    for wrong in (np.zeros((10, 2), np.float32), np.zeros(10, np.int16)):
+        with pytest.raises(InputError, match="16 kHz"):
+            Performer(speech=scripted()).push(wrong)
