@@ -79,6 +79,7 @@ class Crank:
     phase_deg: crank angle at both ends of the range, rod and offset in crank lengths.
     out: direction of the tip at u = 1 (left side; x is mirrored), bend: where the arc's bulge
     points, arc: its radius in m (None: the stroke is an angle), tilt_deg: where on it u = 0.5 lies.
+    bars: (ground, crank, coupler, rocker) of a four-bar in place of crank and slider.
     """
 
     stroke: float
@@ -89,6 +90,7 @@ class Crank:
     bend: tuple[float, float, float] = (0.0, 0.0, 1.0)
     arc: float | None = None
     tilt_deg: float = 0.0
+    bars: tuple[float, float, float, float] | None = None
 
 
 _D: Final = 1e-3
@@ -109,8 +111,8 @@ CRANKS: Final[dict[str, Crank]] = {
     "jaw_slide": Crank(2 * JAW_SLIDE_M, (152, 44), 1.5, 0.3),
     "neck": Crank(1.10, (145, 32), 2.2),
     "neck_yaw": Crank(1.40, (140, 40), 5.0),
-    "tongue_out": Crank(26 * _D, (150, 20), 2.0),
-    "tongue_up": Crank(16 * _D, (150, 30), 2.0),
+    "tongue_out": Crank(26 * _D, (40, 125), bars=(4.0, 1.5, 3.5, 2.5)),
+    "tongue_up": Crank(16 * _D, (40, 125), bars=(4.0, 1.5, 3.5, 2.5)),
     # tendons: length wound up by the horn, m; it starts near dead centre
     "nose_wing": Crank(11.5 * _D, (3, 100), 2.6),
     "cheek": Crank(12.5 * _D, (3, 100), 2.6),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.config import ActuatorConfig, FaceConfig
 from animaface.sim.body import anatomy
-from animaface.sim.body.linkage import FiveBar, stroke
+from animaface.sim.body.linkage import FiveBar, four_bar, stroke
 
 Array = NDArray[np.float64]
 
@@ -30,8 +30,10 @@ def tip_path_m(part: str, u: Array, neutral_u: float) -> Array:
     if crank is None:
         return np.zeros((*np.shape(u), 3))
     phase = (radians(crank.phase_deg[0]), radians(crank.phase_deg[1]))
-    share = stroke(np.asarray(u, float), phase, rod=crank.rod, offset=crank.offset)
-    share0 = stroke(np.asarray(neutral_u, float), phase, rod=crank.rod, offset=crank.offset)
+    share, share0 = (
+        _share(crank, np.asarray(u, float), phase),
+        _share(crank, np.asarray(neutral_u, float), phase),
+    )
     if crank.arc is None:
         value = crank.stroke * (share - share0)
         return np.stack([value, np.zeros_like(value), np.zeros_like(value)], axis=-1)
@@ -45,6 +47,16 @@ def tip_path_m(part: str, u: Array, neutral_u: float) -> Array:
     along = crank.arc * (np.sin(at) - np.sin(at0))
     bulge = crank.arc * (np.cos(at) - np.cos(at0))
     return np.asarray(along[..., None] * out + bulge[..., None] * bend, dtype=np.float64)
+
+
+def _share(crank: anatomy.Crank, u: Array, phase: tuple[float, float]) -> Array:
+    """Share of the stroke, 0..1 over the range."""
+    if crank.bars is None:
+        return stroke(u, phase, rod=crank.rod, offset=crank.offset)
+    ground, short, coupler, rocker = crank.bars
+    turn = np.concatenate([np.atleast_1d(phase[0] + u * (phase[1] - phase[0])), phase])
+    at = four_bar(turn, ground=ground, crank=short, coupler=coupler, rocker=rocker)
+    return np.asarray((at[:-2] - at[-2]) / (at[-1] - at[-2]), dtype=np.float64).reshape(np.shape(u))
 
 
 @dataclass(frozen=True)
