@@ -4,16 +4,21 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Literal
 
-from serial.tools.list_ports import comports
-
+from animaface.app.lines import opener
+from animaface.app.stage import parse_ports
 from animaface.calibration import folder
+from animaface.robot.bringup.checks import check_face, check_port
+from animaface.robot.bringup.ports import port_at, serial_ports
+from animaface.robot.bringup.scan import ask_port
 from animaface.robot.config import load_face, shipped_faces
-from animaface.robot.face.errors import AnimafaceError, CalibrationError
+from animaface.robot.face.clock import RealClock
+from animaface.robot.face.errors import AnimafaceError, CalibrationError, TransportError
+from animaface.robot.serial_transport import find_port
 
 State = Literal["ok", "note", "missing"]
 
@@ -113,34 +118,47 @@ def _sound() -> list[Finding]:
 
 
 def _ports() -> list[Finding]:
-    ports = [p for p in comports() if p.vid is not None]
+    ports = serial_ports()
     if not ports:
         return [Finding("serial ports", "note", "no USB serial port: faces run with --sim only")]
     out = []
     for p in ports:
-        readable = os.access(p.device, os.R_OK | os.W_OK)
-        what = f"port {p.device}"
-        found = (
-            f"usb:{p.vid:04x}:{p.pid:04x}{':' + p.serial_number if p.serial_number else ''} {p.product or ''}"
-        )
-        if not readable:
-            out.append(
-                Finding(
-                    what,
-                    "note",
-                    found + ", no permission",
-                    "sudo usermod -aG dialout $USER, then log in again",
-                )
-            )
-            continue
-        latency = Path(f"/sys/bus/usb-serial/devices/{Path(p.device).name}/latency_timer")
-        if latency.is_file() and (ms := int(latency.read_text())) > 1:
-            rule = 'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTR{latency_timer}="1"'
-            out.append(Finding(what, "note", f"{found}, latency timer {ms} ms (reads at a third of the speed)",
-                               f"put into /etc/udev/rules.d/99-animaface.rules: {rule}"))  # fmt: skip
-            continue
-        out.append(Finding(what, "ok", found))
+        found = f"{p.identity} {p.product}".strip()
+        defects = check_port(p)
+        out += [Finding(d.what, "note", f"{found}, {d.found}", d.mend) for d in defects]
+        if not defects:
+            out.append(Finding(f"port {p.path}", "ok", found))
     return out
+
+
+def examine_face(face: str, options: Sequence[str]) -> list[Finding]:
+    """Ask on every bus of a face who is there; a ping, a HELLO and reads, nothing moves.
+
+    `options`: BUS=PATH. Raises ConfigError for the face or an option.
+    """
+    config = load_face(face)
+    overrides = parse_ports(config, options)
+    answers, out = {}, []
+    for name, bus in config.buses.items():
+        try:
+            port = port_at(find_port(overrides.get(name, bus.port)))
+        except TransportError as e:
+            out.append(Finding(f"bus {name}", "missing", e.message, e.next_step, needed=True))
+            continue
+        answers[name] = ask_port(
+            port, opener(port.path), RealClock(), bauds=(bus.baud, *_other_bauds(bus.baud))
+        )
+    defects = check_face(config, answers, face)
+    for name, answer in answers.items():
+        there = f"servo board {answer.board.board_id}" if answer.board else f"{len(answer.servos)} servos"
+        if not answer.problem:
+            out.append(Finding(f"bus {name}", "ok", f"{there} on {answer.port.path}"))
+    return out + [Finding(d.what, "missing", d.found, d.mend, needed=True) for d in defects]
+
+
+def _other_bauds(baud: int) -> tuple[int, ...]:
+    """The factory's speed: where a servo stands that was never set up."""
+    return (57_600,) if baud != 57_600 else ()
 
 
 def _real_time() -> Finding:

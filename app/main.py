@@ -9,7 +9,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from animaface import __version__
-from animaface.app.commands import calibrate, demo, doctor, perform, play, report, simulate
+from animaface.app.commands import (
+    calibrate,
+    demo,
+    doctor,
+    init,
+    jog,
+    perform,
+    play,
+    ports,
+    report,
+    setup_motors,
+    simulate,
+    stop,
+)  # fmt: skip
 from animaface.app.console import complain
 from animaface.robot.face.errors import AnimafaceError
 
@@ -21,7 +34,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (doctor, demo, play, perform, simulate, calibrate, report):
+_COMMANDS = (
+    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, jog, stop,
+)  # fmt: skip
+for module in _COMMANDS:
     app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)
 
 

@@ -11,11 +11,10 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,12 @@ class Running:
 
 
 def folder() -> Path:
-    """Where the files lie: the runtime folder of this user, cleared by the system at restart."""
-    return Path(platformdirs.user_runtime_dir("animaface")) / "running"
+    """Where the files lie: XDG_RUNTIME_DIR, else this user's folder under /run/user, else a private one in /tmp."""
+    wanted = os.environ.get("XDG_RUNTIME_DIR")
+    if wanted:
+        return Path(wanted) / "animaface"
+    user = Path(f"/run/user/{os.getuid()}")
+    return user / "animaface" if user.is_dir() else Path(tempfile.gettempdir()) / f"animaface-{os.getuid()}"
 
 
 @contextlib.contextmanager
@@ -72,7 +75,12 @@ def announced(face: str, ports: Mapping[str, str], what: str) -> Iterator[None]:
 
 def running() -> list[Running]:
     """All that live, oldest first; files of the dead are removed."""
-    found = []
+    found: list[Running] = []
+    try:
+        if folder().stat().st_uid != os.getuid():
+            return found  # somebody else's folder says nothing about our processes
+    except OSError:
+        return found
     for path in sorted(folder().glob("*.json")):
         try:
             entry = Running(**json.loads(path.read_text(encoding="utf-8")))

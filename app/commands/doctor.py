@@ -1,9 +1,11 @@
 """`animaface doctor`: what is here, what is missing, and the command that mends it."""
 
+from typing import Annotated
+
 import typer
 
 from animaface.app.console import emit_json, table
-from animaface.app.health import Finding, examine
+from animaface.app.health import Finding, examine, examine_face
 
 NAME = "doctor"
 EXAMPLE = "animaface doctor --json"
@@ -11,12 +13,22 @@ EXAMPLE = "animaface doctor --json"
 _MARK = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "missing": "[red]missing[/]"}
 
 
-def run(json: bool = typer.Option(False, "--json", help="One JSON object instead of a table.")) -> None:
+def run(
+    face: Annotated[
+        str | None, typer.Option(help="Look at the lines of this face too: who answers, return delay, ids.")
+    ] = None,
+    port: Annotated[
+        list[str] | None, typer.Option(help="With --face: BUS=PATH, when a bus is not where the config says.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
     """Look at this machine: packages, sound, ports, real-time rights, faces and their calibrations.
 
-    Exits with 1 only when something is missing that every use needs.
+    Exits with 1 only when something is missing that every use (or the face asked for) needs.
     """
     findings = examine()
+    if face is not None:
+        findings += examine_face(face, port or [])
     healthy = not any(f.state == "missing" and f.needed for f in findings)
     if json:
         emit_json({"healthy": healthy, "findings": [f.as_dict() for f in findings]})

@@ -1,0 +1,106 @@
+"""`animaface ports`: the serial ports here, and what answers on each."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from animaface.app.console import emit_json, err, out, table
+from animaface.app.lines import opener
+from animaface.robot.bringup.checks import Defect, check_answer
+from animaface.robot.bringup.ports import SerialPort, holder, port_at, serial_ports
+from animaface.robot.bringup.scan import BAUDS, PortAnswer, ask_port
+from animaface.robot.face.clock import RealClock
+from animaface.robot.serial_transport import find_port
+
+NAME = "ports"
+EXAMPLE = "animaface ports --port /dev/ttyUSB0"
+
+
+def run(
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="Look at this port only (a path or usb:VID:PID[:SERIAL]; may be repeated)."),
+    ] = None,
+    baud: Annotated[
+        list[int] | None, typer.Option(help="Ask for Dynamixel at this speed only (may be repeated).")
+    ] = None,
+    no_ask: Annotated[bool, typer.Option("--no-ask", help="List the ports; send nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """List serial ports by USB identity and serial number, with what answers: Dynamixel ids, servo boards.
+
+    Only a ping, a HELLO and reads are sent: nothing moves, nothing is stored.
+    """
+    found = [port_at(find_port(p)) for p in port] if port else serial_ports()
+    answers = []
+    for one in found:
+        if no_ask:
+            answers.append(_only_listed(one))
+            continue
+        with err.status(f"{one.path} ...") as status:
+            answers.append(
+                ask_port(
+                    one,
+                    opener(one.path),
+                    RealClock(),
+                    bauds=baud or BAUDS,
+                    on_step=lambda step, path=one.path: status.update(f"{path}: {step}"),  # type: ignore[misc]
+                )
+            )
+    defects = [d for a in answers for d in check_answer(a)]
+    if json:
+        emit_json({"ports": [_as_dict(a) for a in answers], "defects": [asdict(d) for d in defects]})
+        return
+    _show(answers, defects)
+
+
+def _only_listed(port: SerialPort) -> PortAnswer:
+    who = holder(port.path)
+    return PortAnswer(port, problem=f"taken by {who}" if who else "")
+
+
+def _show(answers: list[PortAnswer], defects: list[Defect]) -> None:
+    if not answers:
+        out.print("No serial port with a USB identity here.", markup=False)
+        out.print("next: plug an adapter in, or give a path: animaface ports --port /dev/...", markup=False)
+        return
+    rows = [(a.port.path, a.port.identity, a.port.product, what) for a in answers for what in _told(a)]
+    table("animaface ports", ("port", "write this into the face file", "product", "what answers"), rows)
+    if defects:
+        table("to mend", ("where", "found", "mend it by"), [(d.what, d.found, d.mend) for d in defects])
+
+
+def _told(a: PortAnswer) -> list[str]:
+    if a.board is not None:
+        b = a.board
+        return [
+            f"servo board id {b.board_id}, {b.kind}, firmware {b.firmware}, {b.n_channels} channels, {b.baud} baud"
+        ]
+    if a.servos:
+        return [f"id {s.id}: {s.title}, firmware {s.firmware}, {s.baud} baud" for s in a.servos]
+    return [a.problem or "nobody"]
+
+
+def _as_dict(a: PortAnswer) -> dict[str, Any]:
+    p = a.port
+    return {
+        "path": p.path,
+        "identity": p.identity,
+        "vid": p.vid,
+        "pid": p.pid,
+        "serial_number": p.serial_number,
+        "product": p.product,
+        "permitted": p.permitted,
+        "latency_ms": p.latency_ms,
+        "problem": a.problem,
+        "dynamixels": [_servo_dict(a, k) for k in range(len(a.servos))],
+        "board": asdict(a.board) if a.board else None,
+    }
+
+
+def _servo_dict(a: PortAnswer, k: int) -> dict[str, Any]:
+    servo = a.servos[k]
+    numbers = {"position_deg", "temperature_c", "voltage_v"}
+    values: dict[str, Any] = {"model": servo.model, **asdict(servo)}
+    return {key: None if key in numbers and v != v else v for key, v in values.items()}
