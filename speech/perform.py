@@ -6,16 +6,17 @@ grants more anticipation, so that a face may open its mouth in surprise and stil
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS
+from animaface.robot.face.arkit import ARKIT_INDEX, FRAME_RATE_HZ, N_CHANNELS
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take
 from animaface.speech.emotion import NEUTRAL, EmotionLayer, EmotionMix, parse_emotion
-from animaface.speech.layers import PauseGate, RestGate, mix
+from animaface.speech.layers import OPENERS, PauseGate, RestGate, mix
 from animaface.speech.life import Life, LifeOptions
 from animaface.speech.life.curves import min_jerk
 from animaface.speech.prosody import ProsodyFrames, ProsodyTracker
@@ -32,6 +33,7 @@ _CHUNK = 10 * SAMPLE_RATE_HZ
 """Hours of sound are worked through in such pieces."""
 _QUIET_S, _REST_S, _SURELY_REST_S = 0.3, 0.6, 2.0
 """Silence after which an expression may open the mouth; speech comes to rest; even if the network hears more."""
+_MOST_AT_REST = 0.08
 _STIRRING = 0.04
 """Loudness above which a voice may be about to start."""
 _BEAT_LEAD_S = 0.13
@@ -108,6 +110,7 @@ class Performer:
         speech: SpeechSource | None = None,
     ) -> None:
         self._speech = speech if speech is not None else _network()
+        self._resting = np.zeros(N_CHANNELS) if speech is not None else _resting()
         self.phone_names = tuple(self._speech.phone_names)
         self._touching = [i for i, name in enumerate(self.phone_names) if name in _TOUCHING]
         self._silence = [i for i, name in enumerate(self.phone_names) if name == "SIL"]
@@ -164,7 +167,8 @@ class Performer:
         if n == 0:
             return PerformedFrames(heard.time_s, self._values[:0], self._phones[:0], heard)
         silent = ~self._voice_within(n)
-        speech = self._values[:n] * self._rest.advance(silent & self._rests(heard))[:, None]
+        awake = self._rest.advance(silent & self._rests(heard))[:, None]
+        speech = self._resting + awake * (self._values[:n] - self._resting)
         quiet = silent & (heard.quiet_s >= _QUIET_S)
         touch = self._phones[:n, self._touching].sum(axis=1)
         pause = self._pause.advance(quiet)
@@ -256,3 +260,17 @@ def _network() -> SpeechSource:
     from animaface.speech.stream import SpeechStream  # loads onnxruntime: only where a network is wanted
 
     return SpeechStream()
+
+
+@cache
+def _resting() -> Array:
+    """[55] how the network's mouth lies in silence: its corners and its press, lips and jaw closed.
+
+    Speech comes to rest there and not at zero, so that the mouth need not move at the end of every phrase.
+    """
+    frames = _network().push(np.zeros(SAMPLE_RATE_HZ, dtype=np.float32))
+    pose = np.clip(np.median(np.asarray(frames.values, dtype=np.float64)[-20:], axis=0), 0.0, _MOST_AT_REST)
+    pose[OPENERS] = 0.0
+    pose[ARKIT_INDEX["mouthClose"]] = 0.0
+    pose.setflags(write=False)
+    return pose
