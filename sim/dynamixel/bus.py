@@ -9,7 +9,8 @@ from animaface.sim.dynamixel.codec import (
     fast_status_packet,
     status_packet,
 )
-from animaface.sim.dynamixel.servo import BAD_CRC, BAD_INSTRUCTION, DATA_LENGTH, OK, VirtualServo
+from animaface.sim.dynamixel.control_table import BAD_CRC, BAD_INSTRUCTION, DATA_LENGTH, OK
+from animaface.sim.dynamixel.servo import VirtualServo
 from animaface.sim.wire import Wire
 
 PING, READ, WRITE, REG_WRITE, ACTION, FACTORY_RESET, REBOOT, CLEAR = 1, 2, 3, 4, 5, 6, 8, 0x10
@@ -44,7 +45,7 @@ class VirtualDynamixelBus:
             READ: self._read,
             WRITE: self._write,
             REG_WRITE: self._reg_write,
-            ACTION: lambda s, _, t: (s.action(t), b""),
+            ACTION: lambda s, _p, _t: (s.action(), b""),
             FACTORY_RESET: lambda s, p, t: (s.factory_reset(p[0] if p else 0, t), b""),
             CLEAR: lambda _s, p, _t: (OK if p == _CLEAR_KEY else BAD_INSTRUCTION, b""),
         }
@@ -154,10 +155,10 @@ class VirtualDynamixelBus:
             return DATA_LENGTH, b""
         return servo.read(p[0] | p[1] << 8, p[2] | p[3] << 8, at_s)
 
-    def _write(self, servo: VirtualServo, p: bytes, at_s: float) -> tuple[int, bytes]:
+    def _write(self, servo: VirtualServo, p: bytes, _at_s: float) -> tuple[int, bytes]:
         if len(p) < 3:
             return DATA_LENGTH, b""
-        return servo.write(p[0] | p[1] << 8, p[2:], at_s), b""
+        return servo.write(p[0] | p[1] << 8, p[2:]), b""
 
     def _reg_write(self, servo: VirtualServo, p: bytes, _at_s: float) -> tuple[int, bytes]:
         if len(p) < 3:
@@ -170,7 +171,7 @@ class VirtualDynamixelBus:
         address, size = p[0] | p[1] << 8, p[2] | p[3] << 8
         for k in range(4, len(p) - size, size + 1):
             if (servo := self._listening(p[k], at_s)) is not None:
-                servo.write(address, p[k + 1 : k + 1 + size], at_s)
+                servo.write(address, p[k + 1 : k + 1 + size])
 
     def _bulk_write(self, p: bytes, at_s: float) -> None:
         k = 0
@@ -178,7 +179,7 @@ class VirtualDynamixelBus:
             size = p[k + 3] | p[k + 4] << 8
             data = p[k + 5 : k + 5 + size]
             if len(data) == size and (servo := self._listening(p[k], at_s)) is not None:
-                servo.write(p[k + 1] | p[k + 2] << 8, data, at_s)
+                servo.write(p[k + 1] | p[k + 2] << 8, data)
             k += 5 + size
 
     def _read_many(self, asked: list[Request], fast: bool, at_s: float) -> None:

@@ -5,6 +5,16 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from animaface.sim.dynamixel.control_table import (
+    ACCESS,
+    BAD_INSTRUCTION,
+    DATA_LENGTH,
+    DATA_LIMIT,
+    DATA_RANGE,
+    OK,
+    RESULT_FAIL,
+    ControlTable,
+)
 from animaface.sim.dynamixel.profile import Profile
 from animaface.sim.dynamixel.tables import (
     ACCELERATION_UNIT_RAD_S2,
@@ -15,8 +25,6 @@ from animaface.sim.dynamixel.tables import (
 )
 from animaface.sim.plant import Drive, Plant
 
-OK, RESULT_FAIL, BAD_INSTRUCTION, BAD_CRC, DATA_RANGE, DATA_LENGTH, DATA_LIMIT, ACCESS = range(8)
-ALERT: Final = 0x80
 VOLTAGE, OVERHEATING, ENCODER, SHOCK, OVERLOAD = 0x01, 0x04, 0x08, 0x10, 0x20
 """Bits of Hardware Error Status(70) and Shutdown(63)."""
 
@@ -40,12 +48,12 @@ _OVERLOAD_S: Final = 2.0
 _PRESENT: Final = struct.Struct("<HBBhhiiiiHB")  # items 120 .. 146
 
 
-class VirtualServo:
+class VirtualServo(ControlTable):
     """A servo of `model` with `device` as id, whose shaft is the plant's `name`."""
 
     def __init__(self, name: str, model: str, device: int, baud: int, plant: Plant) -> None:
+        super().__init__(MODELS[model])
         self.name = name
-        self.model = MODELS[model]
         self.plant = plant
         self.on_address_change: Callable[[], None] = lambda: None
         self.present = True
@@ -73,48 +81,12 @@ class VirtualServo:
         """Factory settings but for id and baud rate, which a person has set."""
         self.memory = bytearray(self.model.size)
         for item in self.model.items.values():
-            self._put(item, item.default)
-        self._set(7, device)
-        self._set(8, baud_code)
+            self.put(item.address, item.default)
+        self.put(7, device)
+        self.put(8, baud_code)
         self._boot(-math.inf)
 
-    # --- the table ---
-
-    def value(self, address: int) -> int:
-        """Number at an item's address."""
-        item = self.model.items[address]
-        return item.unpack(self.memory[address : address + item.size])
-
-    def _put(self, item: Item, value: int) -> None:
-        self.memory[item.address : item.address + item.size] = item.pack(value)
-
-    def _set(self, address: int, value: int) -> None:
-        self._put(self.model.items[address], value)
-
-    @property
-    def device(self) -> int:
-        """Id on the bus."""
-        return self.memory[7]
-
-    @property
-    def baud(self) -> int:
-        """Speed it listens at."""
-        return BAUD_RATES[self.memory[8]]
-
-    @property
-    def return_delay_s(self) -> float:
-        """Return Delay Time(9)."""
-        return self.memory[9] * 2e-6
-
-    @property
-    def status_level(self) -> int:
-        """Status Return Level(68): 0 answers only pings, 1 also reads, 2 everything."""
-        return self.memory[68]
-
-    @property
-    def alert(self) -> int:
-        """0x80 while there is a hardware error, else 0."""
-        return ALERT if self.memory[70] else 0
+    # --- what the host writes ---
 
     def _reload(self) -> None:
         """Work out what goals and drives need from the table; after any write but a goal position's."""
@@ -141,78 +113,14 @@ class VirtualServo:
         self._speed_rad_s = velocity * VELOCITY_UNIT_RAD_S if velocity else math.inf
         self._acceleration_rad_s2 = acceleration * ACCELERATION_UNIT_RAD_S2 if acceleration else math.inf
 
-    def read(self, address: int, size: int, now_s: float) -> tuple[int, bytes]:
-        """(error, data). Gaps between items read as zeros."""
-        if size == 0 or address + size > self.model.size:
-            return (DATA_LENGTH if size == 0 else ACCESS), b""
-        if address < 147 and address + size > 120:
-            self._refresh(now_s)
-        memory = self.memory
-        data = bytes(memory[address : address + size])
-        for first_address, first_data, n in self.model.indirect:
-            if address < first_data + n and address + size > first_data:
-                self._refresh(now_s)
-                data = self._read_indirect(address, data, first_address, first_data, n)
-        return OK, data
-
-    def _read_indirect(self, address: int, data: bytes, first_address: int, first_data: int, n: int) -> bytes:
-        out = bytearray(data)
-        for k in range(max(address, first_data), min(address + len(data), first_data + n)):
-            target = self.value(first_address + 2 * (k - first_data))
-            if target != k:
-                out[k - address] = self.memory[target]
-        return bytes(out)
-
-    def write(self, address: int, data: bytes, now_s: float) -> int:
-        """Error of writing `data`; items before the first error stay written."""
+    def write(self, address: int, data: bytes) -> int:
+        """As ControlTable.write, with a short way for what comes a hundred times a second."""
         if address == 116 and len(data) == 4:
             return self._write_position(int.from_bytes(data, "little", signed=True))
-        item = self.model.items.get(address)
-        if item is not None and item.size == len(data) and not item.name.startswith("indirect_data"):
-            return self._write_item(item, item.unpack(data), now_s)
-        at, end = address, address + len(data)
-        if not data:
-            return DATA_LENGTH
-        while at < end:
-            item = self.model.items.get(at)
-            if item is None:
-                return ACCESS if not self._inside_item(at) else DATA_LENGTH
-            if at + item.size > end:
-                return DATA_LENGTH
-            chunk = data[at - address : at - address + item.size]
-            if item.name.startswith("indirect_data"):
-                error, at = self._write_indirect(at, data[at - address :], now_s)
-            else:
-                error = self._write_item(item, item.unpack(chunk), now_s)
-                at += item.size
-            if error:
-                return error
-        return OK
+        return super().write(address, data)
 
-    def _inside_item(self, address: int) -> bool:
-        return any(i.address < address < i.address + i.size for i in self.model.items.values())
-
-    def _write_indirect(self, at: int, data: bytes, now_s: float) -> tuple[int, int]:
-        """Write the indirect bytes from `at` on; consecutive targets go as one write -> (error, next address)."""
-        for first_address, first_data, n in self.model.indirect:
-            if not first_data <= at < first_data + n:
-                continue
-            count = min(len(data), first_data + n - at)
-            targets = [self.value(first_address + 2 * (at - first_data + k)) for k in range(count)]
-            k = 0
-            while k < count:
-                run = 1
-                while k + run < count and targets[k + run] == targets[k] + run:
-                    run += 1
-                if targets[k] == at + k:  # not pointed elsewhere: plain memory
-                    self.memory[at + k : at + k + run] = data[k : k + run]
-                elif error := self.write(targets[k], data[k : k + run], now_s):
-                    return error, at
-                k += run
-            return OK, at + count
-        return ACCESS, at
-
-    def _write_item(self, item: Item, value: int, now_s: float) -> int:
+    def write_item(self, item: Item, value: int) -> int:
+        """A value from the host: refused, or kept with what follows from it."""
         address = item.address
         if not item.writable or (item.eeprom and self.on):
             return ACCESS
@@ -227,7 +135,7 @@ class VirtualServo:
                 return DATA_LIMIT
         if address == 64:
             return self._write_torque(value)
-        self._put(item, value)
+        self.put(address, value)
         self._reload()
         if address in (7, 8):
             self.on_address_change()
@@ -257,7 +165,7 @@ class VirtualServo:
             here_rad = self.plant.shaft(self.name).angle_rad
             self.profile.stand(here_rad)
             if not self._goal_low <= self.value(116) <= self._goal_high:
-                self._set(116, min(max(self._to_counts(here_rad), self._goal_low), self._goal_high))
+                self.put(116, min(max(self._to_counts(here_rad), self._goal_low), self._goal_high))
             self._start_profile()
         self.memory[64] = value
         self._reload()
@@ -313,7 +221,7 @@ class VirtualServo:
         """The bus watchdog bites: stand still under torque, goals locked until 0 is written to it."""
         self.memory[98] = 0xFF
         if self._mode == _VELOCITY_MODE:
-            self._set(104, 0)
+            self.put(104, 0)
         self.profile.stand(self.plant.shaft(self.name).angle_rad)
         self._reload()
         self._apply()
@@ -376,7 +284,7 @@ class VirtualServo:
     def _current_a(self) -> float:
         return self._torque_nm() / self.model.stall_torque_nm * self.model.stall_current_a
 
-    def _refresh(self, now_s: float) -> None:
+    def refresh(self, now_s: float) -> None:
         """Bring the items Realtime Tick(120) .. Present Temperature(146) up to date."""
         shaft, profile = self.plant.shaft(self.name), self.profile
         angle = self._frozen_rad if self.sensor_frozen else shaft.angle_rad
@@ -402,27 +310,27 @@ class VirtualServo:
         self.memory[69] = 1
         return OK
 
-    def action(self, now_s: float) -> int:
+    def action(self) -> int:
         """Carry the registered write out."""
         if self._registered is None:
             return BAD_INSTRUCTION
         address, data = self._registered
         self._registered = None
         self.memory[69] = 0
-        return self.write(address, data, now_s)
+        return self.write(address, data)
 
     def _boot(self, awake_s: float) -> None:
         for item in self.model.items.values():
             if not item.eeprom:
-                self._put(item, item.default)
-        self._set(100, self.value(36))
-        self._set(102, self.value(38))
+                self.put(item.address, item.default)
+        self.put(100, self.value(36))
+        self.put(102, self.value(38))
         self._registered = None
         self.awake_s = awake_s
         self._overloaded_s = 0.0
         self._reload()
         self.profile.stand(self.plant.shaft(self.name).angle_rad)
-        self._set(116, self._to_counts(self.profile.position_rad))
+        self.put(116, self._to_counts(self.profile.position_rad))
         self._apply()
 
     def reboot(self, now_s: float) -> None:
@@ -439,7 +347,7 @@ class VirtualServo:
                 and not (item.address == 7 and option != 0xFF)
                 and not (item.address == 8 and option == 2)
             ):
-                self._put(item, item.default)
+                self.put(item.address, item.default)
         self.reboot(now_s)
         self.on_address_change()
         return OK

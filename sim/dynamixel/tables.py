@@ -17,6 +17,8 @@ class Item:
     default: int
     low: int
     high: int
+    indirect_data: bool = False
+    """Stands for the item that its indirect address names."""
 
     @property
     def eeprom(self) -> bool:
@@ -157,7 +159,7 @@ def _model(
         for k in range(n):
             a, d = first_address + 2 * k, first_data + k
             table[a] = Item(f"indirect_address_{d}", a, 2, True, d, 64, size - 1)
-            table[d] = Item(f"indirect_data_{d}", d, 1, True, 0, 0, 255)
+            table[d] = Item(f"indirect_data_{d}", d, 1, True, 0, 0, 255, indirect_data=True)
     return Model(
         name=name, number=sheet.model_number, firmware=firmware, items=table, size=size, indirect=indirect,
         current_unit_a=current_unit_a, stall_current_a=stall_current_a, stall_torque_nm=sheet.torque_nm,
