@@ -1,7 +1,7 @@
 """A line of Dynamixel servos as a Bus: u in, u out, and nothing waits longer than it must.
 
 In a control loop the line is never waited for: goals go out in one sync write, a question for a share
-of the servos follows behind it, and the answers are taken on the next tick (`request`, `collect`).
+of the servos follows behind it, and the answers are taken when they are there (`request`, `collect`).
 Most ticks ask for feedback, every fourth for health: torque, hardware error, watchdog, goal. A servo
 that misses is asked alone until it answers; one that restarted is set up again in pieces.
 """
@@ -26,7 +26,7 @@ from animaface.robot.transport import OpenTransport
 
 WATCHDOG_S = 0.2
 _SILENCE_S = 0.15  # after so long without a write the watchdogs may have tripped
-_PATIENCE_S = 0.001
+_PATIENCE_S = 0.03  # an adapter whose latency timer was left at 16 ms answers late, not never
 _LINE_SHARE = 0.5  # of a 10 ms tick that one tick's bytes may fill
 _HEALTH_EVERY = 4
 
@@ -57,11 +57,16 @@ class DynamixelBus:
         """`connect` in pieces."""
         self.close()
         self._line = line = DynamixelLine(self._open(self.bus), self._clock)
-        for servo in self._all:
-            if (yield from line.ping_steps(servo.servo_id)) is None:
-                servo.online, servo.problem = False, f"no answer under id {servo.servo_id}"
-                continue
-            yield from set_up(line, servo)
+        for line.patient in (False, True):
+            for servo in self._all:
+                if line.patient and (servo.online or not servo.silent):
+                    continue
+                if (yield from line.ping_steps(servo.servo_id)) is None:
+                    servo.online, servo.silent = False, True
+                    servo.problem = f"no answer under id {servo.servo_id}"
+                else:
+                    yield from set_up(line, servo)
+        line.patient = False
         self._use([s for s in self._all if s.online])
         return [s.info() for s in self._all]
 
@@ -100,24 +105,24 @@ class DynamixelBus:
     def request(self) -> None:
         """Ask for the next share, or do the next piece of mending a servo."""
         now_s = self._clock.now_s()
-        if self._health.mend(self._lined, now_s, self._guard):
+        if self._asked or self._health.mend(self._lined, now_s, self._guard):
             return
         self._turn += 1
         urgent = self._health.urgent()
-        alone = self._health.alone()
+        alone = self._health.alone(now_s) if self._turn % 2 else ()
         if urgent or self._turn % _HEALTH_EVERY == 0:
             self._ask(urgent or self._share(self._health_size, "health"), HEALTH_BLOCK)
-        elif alone and self._turn % 2:
-            self._ask((alone[self._turn // 2 % len(alone)],), FEEDBACK_BLOCK)
+        elif alone:
+            self._ask(alone, FEEDBACK_BLOCK)
         else:
             self._ask(self._share(self._feedback_size, "feedback"), FEEDBACK_BLOCK)
 
     def collect(self) -> BusState:
         """What has come in. After a silence of the host: where the servos stand now, as `resumed`."""
-        if self._asked:
-            self._take(_PATIENCE_S)
-        elif self._lined.busy:  # a servo that is being mended
-            self._lined.poll(_PATIENCE_S)
+        self._lined.poll()
+        late = self._clock.now_s() - self._asked_s > _PATIENCE_S
+        if self._asked and (late or not self._lined.busy):
+            self._take()
         state = self._state()
         state.resumed = self._health.take_resumed()
         if self._armed and self._clock.now_s() - self._last_write_s > _SILENCE_S:
@@ -126,7 +131,8 @@ class DynamixelBus:
 
     def read(self) -> BusState:
         """Fresh feedback of every servo; about 8 ms for 25 servos at 1 Mbaud."""
-        self._take(0.01)
+        if self._asked:
+            self._take(0.01)
         before = self._seen_s.copy()
         ids = [s.servo_id for s in self._servos if s.online]
         for start in range(0, len(ids), 13):
@@ -182,6 +188,7 @@ class DynamixelBus:
         self._goals = np.zeros(n, dtype=np.int64)
         self._asked_goals = self._goals
         self._asked: tuple[int, ...] = ()
+        self._asked_s = 0.0
         self._asked_health = False
         self._armed = False
         self._turn = 0
@@ -214,13 +221,12 @@ class DynamixelBus:
         if not ids:
             return
         self._asked, self._asked_health = ids, block is HEALTH_BLOCK
-        self._asked_goals = self._goals
+        self._asked_goals, self._asked_s = self._goals, self._clock.now_s()
         self._lined.request(ids, *block)
 
-    def _take(self, wait_s: float) -> None:
-        if self._asked:
-            asked, self._asked = self._asked, ()
-            self._update(asked, self._lined.collect(wait_s))
+    def _take(self, wait_s: float = 0.0) -> None:
+        asked, self._asked = self._asked, ()
+        self._update(asked, self._lined.collect(wait_s))
 
     def _update(self, asked: tuple[int, ...], replies: Mapping[int, Reply]) -> None:
         now_s = self._clock.now_s()

@@ -11,7 +11,8 @@ from animaface.robot.dynamixel.setup import set_up, switch_on
 from animaface.robot.face.errors import DeviceError
 from animaface.robot.faults import Fault
 
-LOST_AFTER_MISSES = 3
+LOST_AFTER_MISSES, LOST_AFTER_S = 3, 0.25
+_ASK_LOST_S = 0.2
 _GOAL_SLACK_COUNTS = 2
 _MEND_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
@@ -28,6 +29,8 @@ class Health:
         self._ignored = [0] * n
         self._tries = [0] * n
         self._not_before_s = [0.0] * n
+        self._heard_s = [0.0] * n
+        self._ask_again_s = [0.0] * n
         self._to_mend: list[int] = []
         self._mending: int | None = None
         self._steps: Steps[float] | None = None
@@ -44,9 +47,15 @@ class Health:
         """Ids that may be asked in one group: one that is missing would silence those behind it."""
         return [s.servo_id for i, s in enumerate(self._servos) if i not in self._alone]
 
-    def alone(self) -> list[int]:
-        """Ids that missed and are asked one by one."""
-        return [self._servos[i].servo_id for i in self._alone]
+    def alone(self, now_s: float) -> tuple[int, ...]:
+        """One id that missed and is to be asked by itself; those that are lost not too often."""
+        for _ in range(len(self._alone)):
+            i = self._alone.pop(0)
+            self._alone.append(i)
+            if self._fault[i] is None or now_s >= self._ask_again_s[i]:
+                self._ask_again_s[i] = now_s + _ASK_LOST_S
+                return (self._servos[i].servo_id,)
+        return ()
 
     def urgent(self) -> tuple[int, ...]:
         """One id that raised its alert bit, to be examined next."""
@@ -65,12 +74,14 @@ class Health:
         servo.misses += 1
         if i not in self._alone:
             self._alone.append(i)
-        if servo.misses >= LOST_AFTER_MISSES and self._fault[i] is None:
+        silent_s = now_s - self._heard_s[i]
+        if servo.misses >= LOST_AFTER_MISSES and silent_s > LOST_AFTER_S and self._fault[i] is None:
             self.lose(i, Fault.SILENT, f"no answer under id {servo.servo_id}")
 
     def answered(self, i: int, alert: bool, now_s: float) -> None:
         """An answer: back to the group, and to mending when it had been lost."""
         self._servos[i].misses = 0
+        self._heard_s[i] = now_s
         if i in self._alone:
             self._alone.remove(i)
         fault = self._fault[i]
@@ -98,6 +109,8 @@ class Health:
                 self.lose(i, Fault.REBOOTED, "torque is off: it restarted")
             elif reg.BUS_WATCHDOG.decode(block, start) == reg.WATCHDOG_TRIPPED:
                 self.lose(i, Fault.WATCHDOG, "its bus watchdog tripped")
+            elif reg.PROFILE_VELOCITY.decode(block, start) != servo.profile_velocity:
+                self.lose(i, Fault.REBOOTED, "its settings are gone")
             elif self._ignored[i] >= 2:
                 self.lose(i, Fault.REBOOTED, f"ignores its goals (has {found}, told {goal})")
         if self._fault[i] is not None:

@@ -16,7 +16,8 @@ from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import DeviceError
 from animaface.robot.transport import Transport
 
-_RETRY_MARGIN_S = 0.012  # a busy computer answers late; the second try is patient
+_RETRY_MARGIN_S = 0.012
+_PATIENT_S = 0.050  # a busy computer reads late, an adapter with a latency timer of 16 ms hands over late
 _LOOK_AGAIN_S = 0.0005
 
 
@@ -40,6 +41,8 @@ class DynamixelLine:
         self.port = LinePort(transport, clock)
         self.packets = MendedPacketHandler()
         self.retries = 0
+        self.patient = False
+        """Give every answer 50 ms: before a servo is called absent."""
         self._baud = transport.baud
         self._clock = clock
         self._awaited: tuple[int, ...] = ()
@@ -104,6 +107,7 @@ class DynamixelLine:
         for servo_id, value in values.items():
             params.append(servo_id)
             params += register.encode(value)
+        self.packets.keep_input = self.busy
         self.packets.syncWriteTxOnly(self.port, register.address, register.size, params, len(params))
 
     def request(self, ids: tuple[int, ...], address: int, size: int) -> None:
@@ -114,7 +118,7 @@ class DynamixelLine:
         else:
             self.packets.syncReadTx(self.port, address, size, list(ids), len(ids), False)
 
-    def poll(self, wait_s: float) -> None:
+    def poll(self, wait_s: float = 0.0) -> None:
         """Take in the awaited answers that are there within `wait_s`."""
         self.port.setPacketTimeoutMillis(wait_s * 1e3)
         while self.busy:
@@ -151,12 +155,14 @@ class DynamixelLine:
 
     def _await(self, ids: tuple[int, ...], size: int) -> None:
         self._awaited, self._inbox = ids, {}
+        self.packets.keep_input = False
         self.packets.expected = size
 
     def _asked(self, servo_id: int, size: int, send: Callable[[], object]) -> Steps[Reply]:
         """Send, take the answer when it is there, once more when it is not."""
         on_wire_s = (30 + size) * 10.0 / self._baud
-        for margin_s in (self.port.margin_s, _RETRY_MARGIN_S):
+        margins = (_PATIENT_S, _PATIENT_S) if self.patient else (self.port.margin_s, _RETRY_MARGIN_S)
+        for margin_s in margins:
             self._await((servo_id,), size)
             send()
             deadline_s = self._clock.now_s() + on_wire_s + margin_s

@@ -113,7 +113,8 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
     """The SDK's packet handler with the ways in and out replaced. `crc_errors` counts bad replies.
 
     `expected`: how many data bytes the awaited reply has; one of another length is the late answer to
-    an earlier question and is dropped (the SDK would cut it to size). None: any.
+    an earlier question and is dropped (the SDK would cut it to size). None: any. `keep_input`: an
+    instruction that nobody answers does not forget the answers that are still on their way.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
         self._buffer = bytearray()
         self.crc_errors = 0
         self.expected: int | None = None
+        self.keep_input = False
 
     def updateCRC(self, crc_accum: int, data_blk_ptr: Sequence[int], data_blk_size: int) -> int:
         """CRC of the first `data_blk_size` bytes."""
@@ -137,8 +139,9 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
         packet += (len(body) + 2).to_bytes(2, "little")
         packet += body
         packet += crc16(packet).to_bytes(2, "little")
-        self._buffer.clear()
-        port.clearPort()
+        if not self.keep_input:
+            self._buffer.clear()
+            port.clearPort()
         port.writePort(packet)
         return int(COMM_SUCCESS)
 

@@ -18,6 +18,7 @@ class Servo:
     config: ActuatorConfig
     online: bool = False
     enabled: bool = False
+    silent: bool = False
     misses: int = 0
     problem: str = ""
     firmware: int = 0
@@ -71,13 +72,18 @@ class Servo:
             (reg.MIN_POSITION, low),
         ]
 
+    @property
+    def profile_velocity(self) -> int:
+        """Profile Velocity, counts: above the gate's speed limit, below what the mechanism can't stand."""
+        speed_deg_s = self.config.speed_per_s * self.config.travel_deg * _PROFILE_MARGIN
+        return max(1, round(speed_deg_s / DEG_S_PER_COUNT))
+
     def wanted_ram(self) -> list[tuple[Register, int]]:
         """What is written after every start of the servo."""
-        speed_deg_s = self.config.speed_per_s * self.config.travel_deg * _PROFILE_MARGIN
         return [
             (reg.BUS_WATCHDOG, 0),
             (reg.PROFILE_ACCELERATION, 0),
-            (reg.PROFILE_VELOCITY, max(1, round(speed_deg_s / DEG_S_PER_COUNT))),
+            (reg.PROFILE_VELOCITY, self.profile_velocity),
         ]
 
     def info(self) -> DeviceInfo:

@@ -18,7 +18,7 @@ _SLOW_TIME_S = 1.0
 def set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
     """Verify and configure one servo; ends with `servo.online` or `servo.problem`. Torque stays as it
     was, unless EEPROM must change."""
-    servo.online = servo.enabled = False
+    servo.online = servo.enabled = servo.silent = False
     servo.misses = 0
     servo.problem = ""
     try:
@@ -26,6 +26,7 @@ def set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
         servo.online = True
     except DeviceError as e:
         servo.problem = e.message
+        servo.silent = isinstance(e, NoReplyError)
 
 
 def _set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
@@ -44,8 +45,10 @@ def _set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
     differing = [(r, v) for r, v in servo.wanted_eeprom() if r.decode(servo.eeprom) != v]
     if differing and reg.TORQUE_ENABLE.decode(health, HEALTH_BLOCK[0]):
         yield from line.write_steps(sid, reg.TORQUE_ENABLE, 0)
-    for register, value in [*differing, *servo.wanted_ram()]:
+    for register, value in differing:
         yield from line.write_steps(sid, register, value)
+    for register, value in servo.wanted_ram():  # unanswered, so it costs no turn; health looks at it later
+        line.sync_write(register, {sid: value})
 
 
 def _made_to_answer(line: DynamixelLine, servo_id: int) -> Steps[bytes]:
@@ -99,7 +102,7 @@ def switch_on(line: DynamixelLine, servo: Servo) -> Steps[float]:
             waited_s += 0.02
             yield 0.02
             here = yield from _position(line, sid)
-        yield from line.write_steps(sid, reg.PROFILE_VELOCITY, dict(servo.wanted_ram())[reg.PROFILE_VELOCITY])
+        yield from line.write_steps(sid, reg.PROFILE_VELOCITY, servo.profile_velocity)
     servo.enabled = True
     return servo.u(goal)
 
