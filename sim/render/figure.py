@@ -5,6 +5,7 @@ Every part is a surface whose vertices follow from a pose; nothing here feeds th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,9 +98,9 @@ def _face_part() -> Part:
         ring = rows
     triangles = np.concatenate(tri)
     matrix, fine = subdivide(len(home), _outwards(triangles, follow @ x + home), 2)
-    by_skin, offset = SparseMap(matrix @ follow), matrix @ home
+    by_skin, offset = matrix.after(SparseMap.of(follow)), matrix(home)
     return Part(
-        "face", fine, matrix @ uv, paint.face_texture(), lambda p, skin: by_skin(skin) + offset, shine=0.22
+        "face", fine, matrix(uv), paint.face_texture(), lambda p, skin: by_skin(skin) + offset, shine=0.22
     )
 
 
@@ -143,9 +144,11 @@ def _cavity_part() -> Part:
     home[4 * k :] = x[ring].mean(axis=0) + np.array([0.0, 0.0, -0.050])
     tri = grid_triangles(5, k, closed=True)[:, ::-1].copy()
     matrix, fine = subdivide(5 * k, tri, 1)
-    by_skin, offset = SparseMap(matrix @ follow), matrix @ home
-    uv = matrix @ np.concatenate(
-        [np.full((k, 2), v) for v in ((0.5, 0.05), (0.5, 0.35), (0.5, 0.7), (0.5, 0.97), (0.5, 0.98))]
+    by_skin, offset = matrix.after(SparseMap.of(follow)), matrix(home)
+    uv = matrix(
+        np.concatenate(
+            [np.full((k, 2), v) for v in ((0.5, 0.05), (0.5, 0.35), (0.5, 0.7), (0.5, 0.97), (0.5, 0.98))]
+        )
     )
     shade = (
         np.linspace(1.0, 0.05, 64)[:, None, None] ** 1.6 * np.array([150.0, 62.0, 60.0]) * np.ones((64, 8, 1))
@@ -302,16 +305,22 @@ def _bust_part() -> Part:
     )  # fmt: skip
 
 
+@cache
+def all_parts() -> tuple[Part, ...]:
+    """Everything that is drawn; the same for every face."""
+    return (
+        _face_part(), _cavity_part(), _eye_part("right"), _eye_part("left"),
+        _teeth("teeth_upper", -0.0325, -0.0470, 0.0462, False), _teeth("teeth_lower", -0.0590, -0.0488, 0.0445, True),
+        _tongue_part(), _ear_part("right"), _ear_part("left"), _hair_part(), _neck_part(), _bust_part(),
+    )  # fmt: skip
+
+
 class Figure:
     """All drawn parts of one face."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self.parts = (
-            _face_part(), _cavity_part(), _eye_part("right"), _eye_part("left"),
-            _teeth("teeth_upper", -0.0325, -0.0470, 0.0462, False), _teeth("teeth_lower", -0.0590, -0.0488, 0.0445, True),
-            _tongue_part(), _ear_part("right"), _ear_part("left"), _hair_part(), _neck_part(), _bust_part(),
-        )  # fmt: skip
+        self.parts = all_parts()
 
     def vertices(self, snapshot: Array) -> list[Array]:
         """World vertices of every part."""

@@ -12,16 +12,16 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-def subdivide(n: int, triangles: Index, levels: int) -> tuple[Array, Index]:
-    """(matrix [m, n], triangles [t, 3]) of `levels` rounds of Loop subdivision; borders stay curves."""
-    total = np.eye(n)
+def subdivide(n: int, triangles: Index, levels: int) -> tuple["SparseMap", Index]:
+    """(map from n vertices to m, triangles [t, 3]) of Loop subdivision; borders stay curves."""
+    total = SparseMap.of(np.eye(n))
     for _ in range(levels):
-        step, triangles = _once(len(total), triangles)
-        total = step @ total
+        step, triangles = _once(total.n_rows, triangles)
+        total = step.after(total)
     return total, triangles
 
 
-def _once(n: int, triangles: Index) -> tuple[Array, Index]:
+def _once(n: int, triangles: Index) -> tuple["SparseMap", Index]:
     edges: dict[tuple[int, int], int] = {}
     opposite: list[list[int]] = []
     of_face = np.empty_like(triangles)
@@ -34,37 +34,39 @@ def _once(n: int, triangles: Index) -> tuple[Array, Index]:
                 opposite.append([])
             opposite[edges[key]].append(c)
             of_face[f, k] = edges[key]
-    matrix = np.zeros((n + len(edges), n))
+    entries: list[tuple[int, int, float]] = []
     around: list[set[int]] = [set() for _ in range(n)]
     border: list[list[int]] = [[] for _ in range(n)]
     for (a, b), e in edges.items():
         around[a].add(b)
         around[b].add(a)
-        if len(opposite[e]) == 2:
-            matrix[n + e, [a, b]] = 0.375
-            for c in opposite[e]:
-                matrix[n + e, c] += 0.125
+        inside = len(opposite[e]) == 2
+        near = 0.375 if inside else 0.5
+        entries += [(n + e, a, near), (n + e, b, near)]
+        if inside:
+            entries += [(n + e, c, 0.125) for c in opposite[e]]
         else:
-            matrix[n + e, [a, b]] = 0.5
             border[a].append(b)
             border[b].append(a)
     for v in range(n):
-        if len(border[v]) == 2:
-            matrix[v, v] = 0.75
-            matrix[v, border[v]] = 0.125
-        elif border[v] or not around[v]:
-            matrix[v, v] = 1.0
-        else:
-            k = len(around[v])
-            beta = 0.1875 if k == 3 else 0.375 / k
-            matrix[v, v] = 1.0 - k * beta
-            matrix[v, list(around[v])] = beta
+        entries += _vertex_rule(v, around[v], border[v])
     m = n + of_face
     new = [
         np.stack([triangles[:, 0], m[:, 0], m[:, 2]], 1), np.stack([triangles[:, 1], m[:, 1], m[:, 0]], 1),
         np.stack([triangles[:, 2], m[:, 2], m[:, 1]], 1), m,
     ]  # fmt: skip
-    return matrix, np.concatenate(new)
+    rows, columns, weights = (np.array(x) for x in zip(*entries, strict=True))
+    return SparseMap(rows, columns, weights, n + len(edges)), np.concatenate(new)
+
+
+def _vertex_rule(v: int, around: set[int], border: list[int]) -> list[tuple[int, int, float]]:
+    if len(border) == 2:
+        return [(v, v, 0.75), (v, border[0], 0.125), (v, border[1], 0.125)]
+    if border or not around:
+        return [(v, v, 1.0)]
+    k = len(around)
+    beta = 0.1875 if k == 3 else 0.375 / k
+    return [(v, v, 1.0 - k * beta), *((v, w, beta) for w in sorted(around))]
 
 
 class Normals:
@@ -92,17 +94,37 @@ class Normals:
 class SparseMap:
     """A matrix that is mostly zeros, applied without threads (BLAS would wake all cores for it)."""
 
-    def __init__(self, matrix: Array) -> None:
-        rows, self._columns = np.nonzero(np.abs(matrix) > 1e-9)
-        self._weights = matrix[rows, self._columns][:, None]
-        self._used, self._start = np.unique(rows, return_index=True)
-        self._shape = matrix.shape
+    def __init__(self, rows: Index, columns: Index, weights: Array, n_rows: int) -> None:
+        order = np.argsort(rows, kind="stable")
+        self._rows, self._columns, self._weights = rows[order], columns[order], weights[order]
+        self._used, self._start = np.unique(self._rows, return_index=True)
+        self.n_rows = n_rows
+
+    @classmethod
+    def of(cls, matrix: Array) -> "SparseMap":
+        """The map of a dense matrix."""
+        rows, columns = np.nonzero(np.abs(matrix) > 1e-9)
+        return cls(rows, columns, matrix[rows, columns], len(matrix))
 
     def __call__(self, x: Array) -> Array:
         """[m, k] = matrix @ [n, k]."""
-        out = np.zeros((self._shape[0], x.shape[1]))
-        out[self._used] = np.add.reduceat(x[self._columns] * self._weights, self._start, axis=0)
+        out = np.zeros((self.n_rows, x.shape[1]))
+        out[self._used] = np.add.reduceat(x[self._columns] * self._weights[:, None], self._start, axis=0)
         return out
+
+    def after(self, first: "SparseMap") -> "SparseMap":
+        """The product: this map applied to what `first` gives."""
+        begin = np.zeros(first.n_rows, dtype=np.int64)
+        length = np.zeros(first.n_rows, dtype=np.int64)
+        begin[first._used] = first._start
+        length[first._used] = np.diff(np.append(first._start, len(first._rows)))
+        many = length[self._columns]
+        at = np.repeat(begin[self._columns] - np.cumsum(many) + many, many) + np.arange(int(many.sum()))
+        rows, columns = np.repeat(self._rows, many), first._columns[at]
+        weights = np.repeat(self._weights, many) * first._weights[at]
+        width = int(columns.max()) + 1
+        keys, place = np.unique(rows * width + columns, return_inverse=True)
+        return SparseMap(keys // width, keys % width, np.bincount(place, weights).astype(np.float64), self.n_rows)
 
 
 @dataclass(frozen=True)
