@@ -133,12 +133,17 @@ class TerminalKeys:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP (`animaface stop`, a closed terminal) end this block like Ctrl-C: through every `finally`."""
+    """SIGTERM and SIGHUP (`animaface stop`, a closed terminal) end this block like Ctrl-C: through every
+    `finally`, and once only, so that a second signal can't break into the letting go."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:

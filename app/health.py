@@ -153,7 +153,9 @@ def examine_face(face: str, options: Sequence[str]) -> list[Finding]:
         there = f"servo board {answer.board.board_id}" if answer.board else f"{len(answer.servos)} servos"
         if not answer.problem:
             out.append(Finding(f"bus {name}", "ok", f"{there} on {answer.port.path}"))
-    return out + [Finding(d.what, "missing", d.found, d.mend, needed=True) for d in defects]
+    return out + [
+        Finding(d.what, "missing" if d.blocks else "note", d.found, d.mend, needed=d.blocks) for d in defects
+    ]
 
 
 def _other_bauds(baud: int) -> tuple[int, ...]:

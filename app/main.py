@@ -3,6 +3,11 @@
 import os
 import sys
 
+from animaface.app import early_stop
+
+if early_stop.wanted():
+    early_stop.ask()
+
 # One thread for array libraries: the control process and the network share two cores with the face.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from animaface.app.console import emit_json, err, out, table
+from animaface.app.console import emit_json, err, out
 from animaface.app.lines import opener
 from animaface.robot.bringup.checks import Defect, check_answer
 from animaface.robot.bringup.ports import SerialPort, holder, port_at, serial_ports
@@ -65,10 +65,14 @@ def _show(answers: list[PortAnswer], defects: list[Defect]) -> None:
         out.print("No serial port with a USB identity here.", markup=False)
         out.print("next: plug an adapter in, or give a path: animaface ports --port /dev/...", markup=False)
         return
-    rows = [(a.port.path, a.port.identity, a.port.product, what) for a in answers for what in _told(a)]
-    table("animaface ports", ("port", "write this into the face file", "product", "what answers"), rows)
-    if defects:
-        table("to mend", ("where", "found", "mend it by"), [(d.what, d.found, d.mend) for d in defects])
+    for a in answers:
+        identity = a.port.identity if a.port.identity != a.port.path else "no USB identity"
+        out.print(f"{a.port.path}   {identity}   {a.port.product}".rstrip(), markup=False, soft_wrap=True)
+        for line in _told(a):
+            out.print(f"    {line}", markup=False, soft_wrap=True)
+    for d in defects:  # not in a table: a command must be fit to be copied
+        out.print(f"[yellow]to mend:[/] {d.what}: {d.found}", soft_wrap=True)
+        out.print(f"    {d.mend}", markup=False, soft_wrap=True)
 
 
 def _told(a: PortAnswer) -> list[str]:
@@ -78,7 +82,7 @@ def _told(a: PortAnswer) -> list[str]:
             f"servo board id {b.board_id}, {b.kind}, firmware {b.firmware}, {b.n_channels} channels, {b.baud} baud"
         ]
     if a.servos:
-        return [f"id {s.id}: {s.title}, firmware {s.firmware}, {s.baud} baud" for s in a.servos]
+        return [f"id {s.id:3}  {s.title:12} firmware {s.firmware:3}  {s.baud} baud" for s in a.servos]
     return [a.problem or "nobody"]
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import early_stop
 from animaface.app.console import emit_json, err, out
 from animaface.app.lines import open_line
 from animaface.app.stage import parse_ports
@@ -32,8 +33,7 @@ def run(
     Exits with 1 when something may still be able to move, and says what.
     """
     clock = RealClock()
-    began_s = clock.now_s()
-    done = halt_processes(clock, at_once=now)
+    done = halt_processes(clock, at_once=now, asked=early_stop.asked)
     lines = [HaltLine(path) for r in done.killed for path in r.ports.values()]
     if face is not None:
         config = load_face(face)
@@ -42,7 +42,7 @@ def run(
     if not lines and not done.rested:
         lines = [HaltLine(p.path) for p in serial_ports()]
     halt_lines(lines, open_line, clock, done)
-    took_s = clock.now_s() - began_s
+    took_s = clock.now_s() - early_stop.began_s
     if json:
         emit_json(
             {

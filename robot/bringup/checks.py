@@ -12,11 +12,13 @@ from animaface.robot.servo_board.frames import PROTOCOL_VERSION
 
 @dataclass(frozen=True)
 class Defect:
-    """Something to mend. `what`: where it is; `mend`: the command or action."""
+    """Something to mend. `what`: where it is; `mend`: the command or action; `blocks`: the face, or a part
+    of it, does not work like this."""
 
     what: str
     found: str
     mend: str
+    blocks: bool = True
 
 
 def check_port(port: SerialPort) -> list[Defect]:
@@ -26,7 +28,7 @@ def check_port(port: SerialPort) -> list[Defect]:
     latency_ms = port.latency_ms
     if latency_ms is not None and latency_ms > BEST_LATENCY_MS:
         found = f"latency timer {latency_ms} ms, wanted {BEST_LATENCY_MS}: feedback at a third of the speed"
-        return [Defect(f"port {port.path}", found, MEND_LATENCY)]
+        return [Defect(f"port {port.path}", found, MEND_LATENCY, blocks=False)]
     return []
 
 
@@ -58,7 +60,7 @@ def _check_servos(servos: Sequence[FoundServo], where: str, face: str) -> list[D
     if slow:
         longest = max(s.return_delay_us for s in slow)
         found = f"return delay up to {longest} us, wanted 0: {_ids(slow)}"
-        out.append(Defect(where, found, f"animaface setup-motors {face} --return-delay"))
+        out.append(Defect(where, found, f"animaface setup-motors {face} --return-delay", blocks=False))
     old = [s for s in servos if s.model and s.firmware < MIN_FIRMWARE]
     if old:
         found = f"firmware below {MIN_FIRMWARE}, without a bus watchdog: {_ids(old)}"

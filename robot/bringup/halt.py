@@ -59,11 +59,15 @@ def lines_of(config: FaceConfig, ports: Mapping[str, str] | None = None) -> list
     ]  # fmt: skip
 
 
-def halt_processes(clock: Clock, *, at_once: bool = False, rest_s: float = REST_S) -> Halted:
-    """Tell every process of ours to rest and release, and wait; `at_once`: kill them all."""
+def halt_processes(
+    clock: Clock, *, at_once: bool = False, rest_s: float = REST_S, asked: Sequence[Running] = ()
+) -> Halted:
+    """Tell every process of ours to rest and release, and wait; `at_once`: kill them all. `asked`: those
+    that were told already."""
     done = Halted()
-    told = [r for r in running() if r.alive]
-    for r in told:
+    new = [r for r in running() if r not in asked]
+    told = [*asked, *new]
+    for r in new:
         if at_once:
             r.tell(signal.SIGKILL)
         else:
