@@ -96,14 +96,14 @@ class Crank:
 _D: Final = 1e-3
 CRANKS: Final[dict[str, Crank]] = {
     # skin handles: stroke in m
-    "brow_inner": Crank(18 * _D, (158, 52), 1.4, 0.3, (0.20, 1, 0), (0.75, 0, -0.5), 11.5 * _D, -18),
-    "brow_outer": Crank(16 * _D, (160, 56), 1.4, 0.3, (0.05, 1, -0.15), (0.35, 0, 0.8), 11 * _D, 25),
+    "brow_inner": Crank(21 * _D, (152, 44), 1.4, 0.3, (0.20, 1, 0), (0.75, 0, -0.5), 10 * _D, -18),
+    "brow_outer": Crank(16 * _D, (160, 56), 1.4, 0.3, (0.05, 1, -0.15), (0.35, 0, 0.8), 9.5 * _D, 25),
     "lip_upper": Crank(14.5 * _D, (165, 60), 1.4, 0.3, (0.12, 1, 0), (0, 0, 1), 8.5 * _D, 8),
     "lip_upper_middle": Crank(14 * _D, (165, 60), 1.4, 0.3, (0, 1, 0), (0, 0, 1), 8.5 * _D, 8),
     "lip_lower": Crank(21 * _D, (60, 165), 1.4, 0.3, (0.10, -1, 0), (0, 0, 1), 13 * _D, 6),
     "lip_lower_middle": Crank(21 * _D, (60, 165), 1.4, 0.3, (0, -1, 0), (0, 0, 1), 13 * _D, 6),
     # joints: stroke in rad (lids, eyes, jaw, neck) or m (jaw slide, tongue)
-    "lid_upper": Crank(np.deg2rad(53), (70, 156), 1.5, 0.1),
+    "lid_upper": Crank(np.deg2rad(56), (62, 150), 1.4, 0.1),
     "lid_lower": Crank(np.deg2rad(-16), (75, 168), 1.5, 0.1),
     "eye_yaw": Crank(np.deg2rad(60), (148, 32), 3.0),
     "eye_pitch": Crank(np.deg2rad(52), (150, 30), 2.4),

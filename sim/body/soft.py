@@ -58,10 +58,10 @@ class SoftTissue:
         self._bulge = np.array([_bulge_share(h) for h in handles])
         self._neighbours = _neighbour_matrix(handles)
         h, t = len(handles), len(tendons)
-        width = np.array([2.2e-4 if name.startswith("brow") else 1.3e-4 for name in handles])
-        self._drag = Drag(h, width * rng.uniform(0.7, 1.3, h), 0.045 * rng.uniform(0.8, 1.2, h), _CREEP_TAU_S)
+        width = np.array([1.5e-4 if name.startswith("brow") else 1.3e-4 for name in handles])
+        self._drag = Drag(h, width * rng.uniform(0.7, 1.3, h), 0.038 * rng.uniform(0.8, 1.2, h), _CREEP_TAU_S)
         self._cables = Tendons(
-            skin.tendon_stiffness, 0.12 * rng.uniform(0.8, 1.2, t), 0.07 * rng.uniform(0.8, 1.2, t)
+            skin.tendon_stiffness, 0.09 * rng.uniform(0.8, 1.2, t), 0.052 * rng.uniform(0.8, 1.2, t)
         )
         self.handles = np.zeros((h, 3))
         """[H, 3] where the skin is at its links, head frame, m."""

@@ -143,7 +143,7 @@ def _cavity_part() -> Part:
         home[rows] = step + (1.0 - much) * x[ring]
     home[4 * k :] = x[ring].mean(axis=0) + np.array([0.0, 0.0, -0.050])
     tri = grid_triangles(5, k, closed=True)[:, ::-1].copy()
-    matrix, fine = subdivide(5 * k, tri, 1)
+    matrix, fine = subdivide(5 * k, tri, 2)
     by_skin, offset = matrix.after(SparseMap.of(follow)), matrix(home)
     uv = matrix(
         np.concatenate(
@@ -171,7 +171,7 @@ def _teeth(name: str, gum_y: float, edge_y: float, front_z: float, on_jaw: bool)
     rows, columns = 6, 49
     turn = np.linspace(-1.15, 1.15, columns)
     arch = np.stack(
-        [0.0225 * np.sin(turn) / np.sin(1.15), np.zeros(columns), front_z - 0.030 * (1 - np.cos(turn))], 1
+        [0.0200 * np.sin(turn) / np.sin(1.15), np.zeros(columns), front_z - 0.030 * (1 - np.cos(turn))], 1
     )
     y = np.linspace(gum_y, edge_y, rows)
     x = np.tile(arch, (rows, 1, 1))

@@ -93,7 +93,7 @@ def _paint_brow(canvas: Array, side: str, rng: np.random.Generator) -> None:
     distance = _distance_to_path(grid, middle)
     along = np.abs(grid[..., 0] - middle[0, 0]) / np.abs(middle[-1, 0] - middle[0, 0])
     width = 6.0 + 10.0 * _smooth_step(along * 1.3)
-    hairs = 0.75 + 0.35 * _noise(rng, FACE_SIZE, 3)[rows, cols]
+    hairs = 0.86 + 0.22 * _noise(rng, FACE_SIZE, 3)[rows, cols]
     _blend(canvas, rows, cols, np.clip(1.15 * _smooth_step(1.35 - distance / width) * hairs, 0, 0.95), _HAIR)
 
 
@@ -151,7 +151,7 @@ def eye_texture() -> Image:
     turn = np.arange(n)[None, :] * 2 * np.pi / n
     out = np.ones((n, n, 3)) * [238.0, 234.0, 229.0]
     fibres = 0.5 + 0.5 * np.cos(37 * turn + 3 * np.sin(5 * turn)) * np.cos(23 * turn)
-    iris_edge, pupil_edge = 28.5, 11.0
+    iris_edge, pupil_edge = 28.5, 12.5
     inner = _smooth_step((polar - pupil_edge) / (iris_edge - pupil_edge))
     iris = (
         np.array([92.0, 126.0, 140.0]) * (1 - inner[..., None])

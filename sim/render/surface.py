@@ -124,7 +124,9 @@ class SparseMap:
         weights = np.repeat(self._weights, many) * first._weights[at]
         width = int(columns.max()) + 1
         keys, place = np.unique(rows * width + columns, return_inverse=True)
-        return SparseMap(keys // width, keys % width, np.bincount(place, weights).astype(np.float64), self.n_rows)
+        return SparseMap(
+            keys // width, keys % width, np.bincount(place, weights).astype(np.float64), self.n_rows
+        )
 
 
 @dataclass(frozen=True)
