@@ -86,6 +86,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "emu_hang": (whole, [pointer]),
         "emu_reset": (None, [pointer]),
         "emu_resets": (u32, [pointer]),
+        "emu_late_reads": (u32, [pointer]),
         "emu_eeprom": (None, [pointer, chars, u32]),
         "emu_widths": (None, [pointer, pointer, pointer]),
         "emu_pulses": (u32, [pointer, pointer, u32]),
@@ -115,6 +116,8 @@ def read_hex(path: Path) -> bytes:
                 flash[base + address : end] = data
             elif kind in (2, 4):
                 base = int.from_bytes(data, "big") << (4 if kind == 2 else 16)
+        if not flash:
+            raise ValueError("nothing in it")
     except (OSError, ValueError, UnicodeDecodeError, IndexError) as e:
         raise InputError(
             f"{path}: no Intel HEX image of the firmware ({e})", next_step="make -C firmware mega"
@@ -249,6 +252,11 @@ class Emulator:
     def resets(self) -> int:
         """How often the CPU was reset since power-on."""
         return int(self._shim.emu_resets(self._handle))
+
+    @property
+    def late_reads(self) -> int:
+        """Bytes that the chip's receiver (two deep) would have lost because its interrupt came too late."""
+        return int(self._shim.emu_late_reads(self._handle))
 
     @property
     def crashed(self) -> bool:

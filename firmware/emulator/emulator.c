@@ -45,6 +45,8 @@ typedef struct {
 typedef struct emu {
     avr_t *avr;
     line_t to_board, from_board;
+    avr_uart_t *uart;
+    uint32_t late_reads; /* bytes that came while two already waited: an overrun on the chip itself */
     uint64_t line_free; /* when the byte being sent by the board is out */
     bool xoff;
     pca_model_t chips[CHIPS];
@@ -196,9 +198,28 @@ static timed_byte_t line_take(line_t *l) {
     return b;
 }
 
+/* simavr counts a parity bit that 8N1 has not: 176 cycles for a byte of 160. */
+static void mend_pace(emu_t *e) {
+    if (e->uart->cycles_per_byte == BYTE_CYCLES * 11u / 10u) {
+        e->uart->cycles_per_byte = BYTE_CYCLES;
+    }
+}
+
+static void find_uart(emu_t *e) {
+    for (avr_io_t *io = e->avr->io_port; io != NULL; io = io->next) {
+        avr_uart_t *u = (avr_uart_t *)io;
+        if (strcmp(io->kind, "uart") == 0 && u->name == '0') {
+            e->uart = u;
+        }
+    }
+}
+
+static uint32_t unread(const emu_t *e) { return (uint32_t)((e->uart->input.write - e->uart->input.read) & 63); }
+
 static void on_uart_out(avr_irq_t *irq, uint32_t value, void *param) {
     (void)irq;
     emu_t *e = param;
+    mend_pace(e);
     uint64_t from = e->line_free > e->avr->cycle ? e->line_free : e->avr->cycle;
     e->line_free = from + BYTE_CYCLES;
     if (!line_put(&e->from_board, e->line_free, (uint8_t)value)) {
@@ -269,6 +290,7 @@ static void connect_pins(emu_t *e) {
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), on_uart_out, e);
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUT_XON), on_xon, e);
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUT_XOFF), on_xoff, e);
+    find_uart(e);
     uint32_t flags = 0; /* neither print what is sent nor sleep for real */
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
 }
@@ -289,8 +311,10 @@ void emu_chip_sag(emu_t *e, uint32_t chip);
 uint8_t emu_chip_register(const emu_t *e, uint32_t chip, uint8_t number);
 int emu_hang(emu_t *e);
 uint32_t emu_pc(const emu_t *e);
+
 void emu_reset(emu_t *e);
 uint32_t emu_resets(const emu_t *e);
+uint32_t emu_late_reads(const emu_t *e);
 void emu_eeprom(emu_t *e, uint8_t *out, uint32_t size);
 void emu_widths(emu_t *e, double *width_us, uint64_t *seen);
 uint32_t emu_pulses(emu_t *e, pulse_t *out, uint32_t max);
@@ -361,6 +385,8 @@ void emu_run(emu_t *e, uint64_t to_cycle) {
             uint64_t due = l->items[l->head].at - BYTE_CYCLES;
             if (due <= e->avr->cycle) {
                 if (!e->xoff) {
+                    mend_pace(e);
+                    e->late_reads += unread(e) >= 3u ? 1u : 0u;
                     avr_raise_irq(avr_io_getirq(e->avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT), line_take(l).byte);
                     continue;
                 }
@@ -455,6 +481,8 @@ void emu_reset(emu_t *e) {
 }
 
 uint32_t emu_resets(const emu_t *e) { return e->resets; }
+
+uint32_t emu_late_reads(const emu_t *e) { return e->late_reads; }
 
 void emu_eeprom(emu_t *e, uint8_t *out, uint32_t size) {
     avr_eeprom_desc_t d = {NULL, 0, size};

@@ -165,12 +165,12 @@ class Rig:
                  "late_ticks", "clamped", "max_tick_gap_us")  # fmt: skip
         return dict(zip(names, struct.unpack_from("<10I", self.ask(STATS), 1), strict=True))
 
-    def keep(self, ms: float, every_ms: float = 10.0, **by_channel: int) -> None:
+    def keep(self, ms: float, every_ms: float = 10.0, life_ms: int = 0, **by_channel: int) -> None:
         """Live on for so long, with these targets."""
         end_us = self.now_us + round(ms * 1000)
         while self.now_us < end_us:
             begin_us = self.now_us
-            self.set(**by_channel)
+            self.set(life_ms, **by_channel)
             self.wait(
                 max(0.0, min(every_ms - (self.now_us - begin_us) / 1000, (end_us - self.now_us) / 1000))
             )

@@ -48,7 +48,7 @@ from board_rig import (
 
 from animaface.sim.emulator import Emulator
 
-EDGE_US = 0.2
+EDGE_US = 0.5
 """An emulated edge falls between two instructions."""
 TICK_US = 4.93
 """A PCA9685 at 50 Hz; the Mega's own outputs count .5 us and the PC 1 us."""

@@ -46,13 +46,15 @@ static void chip_run(board_t *b, uint8_t chip) {
 
 void outputs_run(board_t *b, uint32_t now_us) {
     static uint8_t turn;
+    static bool rates_set;
     if (now_us - done_us < BOARD_STEP_US) {
         return;
     }
     done_us = now_us;
     turn++;
-    if (b->state != BOARD_ARMED) {
-        set_rates(b);
+    if (b->state != BOARD_ARMED || !rates_set) {
+        set_rates(b); /* once more after ARM: the last CONFIG may have come just before it */
+        rates_set = b->state == BOARD_ARMED;
     }
     for (uint8_t i = 0; i < PWM_CHANNELS; i++) {
         pwm_put(i, board_pulse_us(b, i));

@@ -11,20 +11,20 @@
 #include "mega.h"
 
 typedef struct {
-    volatile uint8_t *tccra, *timsk, *tifr, *port, *pin;
+    volatile uint8_t *tccra, *timsk, *tifr;
     volatile uint16_t *ocr, *icr, *tcnt;
-    uint8_t com, interrupt, bit;
+    uint8_t com, interrupt;
 } output_t;
 
-#define OUTPUT(timer, letter, PORT_, bit_)                                                        \
-    { &TCCR##timer##A, &TIMSK##timer, &TIFR##timer, &PORT##PORT_, &PIN##PORT_, &OCR##timer##letter, \
-      &ICR##timer, &TCNT##timer, _BV(COM##timer##letter##1), _BV(OCIE##timer##letter), _BV(bit_) }
+#define OUTPUT(timer, letter)                                                                            \
+    { &TCCR##timer##A, &TIMSK##timer, &TIFR##timer, &OCR##timer##letter, &ICR##timer, &TCNT##timer,      \
+      _BV(COM##timer##letter##1), _BV(OCIE##timer##letter) }
 
 static const output_t outputs[PWM_CHANNELS] = {
-    OUTPUT(1, A, B, 5), OUTPUT(1, B, B, 6), OUTPUT(1, C, B, 7), OUTPUT(3, A, E, 3),
-    OUTPUT(3, B, E, 4), OUTPUT(3, C, E, 5), OUTPUT(4, A, H, 3), OUTPUT(4, B, H, 4),
-    OUTPUT(4, C, H, 5), OUTPUT(5, A, L, 3), OUTPUT(5, B, L, 4), OUTPUT(5, C, L, 5),
+    OUTPUT(1, A), OUTPUT(1, B), OUTPUT(1, C), OUTPUT(3, A), OUTPUT(3, B), OUTPUT(3, C),
+    OUTPUT(4, A), OUTPUT(4, B), OUTPUT(4, C), OUTPUT(5, A), OUTPUT(5, B), OUTPUT(5, C),
 };
+#define LONGEST_TICKS (2u * BOARD_PULSE_MAX_US + 16u)
 static uint16_t widths_us[PWM_CHANNELS];
 
 /* The pulse is over: let go. */
@@ -77,11 +77,13 @@ void pwm_put(uint8_t channel, uint16_t pulse_us) {
         return;
     }
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
+        uint16_t count = *o->tcnt;
         if (pulse_us != 0u) {
             *o->timsk &= (uint8_t)~o->interrupt;
             *o->ocr = (uint16_t)(2u * pulse_us - 1u); /* high for one tick more than the register */
             *o->tccra |= o->com;
-        } else if ((*o->pin & o->bit) || *o->icr - *o->tcnt < 32u) {
+        } else if (count < LONGEST_TICKS || *o->icr - count < 32u) {
+            /* A pulse is or may be under way: let go when it ends, a frame later at worst. */
             *o->tifr = o->interrupt; /* OCFnx has the place of OCIEnx; a one clears it */
             *o->timsk |= o->interrupt;
         } else {
