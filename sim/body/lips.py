@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-PRESS_M = 0.0008
+PRESS_M = 0.0011
 """Pre-compression of the closed lips, tapering towards the corners."""
 _SOFT_M = 0.00012
 _PAIR_STIFFNESS = 45.0  # N/m per pair
