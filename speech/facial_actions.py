@@ -32,7 +32,7 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
     "AU15": _both({"mouthFrownLeft": 1.0}),  # lip corner depressor
     "AU16": _both({"mouthLowerDownLeft": 1.0}),  # lower lip depressor
     "AU17": {"mouthShrugLower": 1.0},  # chin raiser
-    "AU20": _both({"mouthStretchLeft": 1.0}),  # lip stretcher
+    "AU20": _both({"mouthStretchLeft": 1.0, "mouthFrownLeft": 0.25}),  # lip stretcher
     "AU23": _both({"mouthPressLeft": 0.7}) | {"mouthRollLower": 0.4, "mouthRollUpper": 0.4},  # tightener
     "AU24": _both({"mouthPressLeft": 1.0}),  # lip pressor
     "AU25": _both({"mouthLowerDownLeft": 0.6, "mouthUpperUpLeft": 0.4}),  # lips part
@@ -68,8 +68,7 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     "neutral": Prototype("no action"),
     "happiness": Prototype(
         "6+12+25",
-        {"AU6": 1.0, "AU12": 1.0, "AU25": 0.45},
-        {"AU10": 0.2},
+        {"AU6": 1.0, "AU12": 1.0, "AU25": 0.25},
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
@@ -90,8 +89,8 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
         head_deg=(2.5, -2.5, 0.0), articulation=1.0, tempo=1.1, blink_rate=1.5, rise_s=0.3,
     ),
     "disgust": Prototype(
-        "9+15+16(10, 17)",
-        {"AU9": 1.0, "AU10": 0.35, "AU15": 0.45, "AU16": 0.25, "AU17": 0.45, "AU4": 0.1, "AU7": 0.45},
+        "9+10+15+16+17",
+        {"AU9": 1.0, "AU10": 0.35, "AU15": 0.5, "AU16": 0.1, "AU17": 0.5, "AU4": 0.1, "AU6": 0.3, "AU7": 0.4},
         {"AU10": 0.3},
         head_deg=(3.5, -2.5, 0.0), gaze_deg=(-2.0, 1.0), articulation=0.95, tempo=0.9,
     ),
