@@ -95,11 +95,12 @@ class DynamixelBus:
 
     def write(self, u: NDArray[np.float64]) -> None:
         """Goals to every servo that is on, in one packet."""
+        line = self._lined
         raw = np.rint(self._zero + np.asarray(u, dtype=np.float64) * self._per_u)
         self._goals = np.clip(raw, self._low, self._high).astype(np.int64)
         goals = {i: g for i, g, on in zip(self._ids, self._goals.tolist(), self._on(), strict=True) if on}
         if goals:
-            self._lined.sync_write(reg.GOAL_POSITION, goals)
+            line.sync_write(reg.GOAL_POSITION, goals)
         self._last_write_s = self._clock.now_s()
 
     def request(self) -> None:
