@@ -93,7 +93,7 @@ class Bus(Protocol):
         ...
 
     def collect(self) -> BusState:
-        """What has come in since `request`, waiting 1 ms at most: once a tick, before `write`."""
+        """What has come in since, without waiting: once a tick, before `write`."""
         ...
 
     def release(self) -> None:

@@ -20,6 +20,7 @@ from animaface.robot.face.clock import RealClock
 from animaface.robot.face.errors import AnimafaceError
 from animaface.robot.ring import Ring
 from animaface.robot.robot import Robot
+from animaface.robot.running import announced
 from animaface.robot.schedule import RingSchedule
 from animaface.robot.serial_transport import open_ports
 
@@ -112,7 +113,11 @@ def _serve(setup: dict[str, Any], out: TextIO) -> None:
     config = FaceConfig.model_validate(setup["config"])
     frames, applied = Ring.attach(setup["frames"]), Ring.attach(setup["applied"])
     clock = RealClock()
-    with Robot(config, open_ports(config, setup["ports"]), clock) as robot:
+    ports = {name: setup["ports"].get(name, bus.port) for name, bus in config.buses.items()}
+    with (
+        announced(config.id, ports, "control"),
+        Robot(config, open_ports(config, setup["ports"]), clock) as robot,
+    ):
         loop = ControlLoop(
             robot, RingSchedule(frames), clock, rate_hz=float(setup["rate_hz"]), applied=applied
         )
@@ -121,7 +126,7 @@ def _serve(setup: dict[str, Any], out: TextIO) -> None:
         signal.signal(signal.SIGINT, child.stop)
         report = robot.connect()
         threading.Thread(target=child.listen, args=(sys.stdin,), daemon=True).start()
-        granted = realtime.prepare()
+        granted = realtime.prepare(fifo=bool(setup["fifo"]))
         emit(out, "ready", dropped=report.dropped, warning=report.warning, granted=granted)
         child.run()
 

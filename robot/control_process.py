@@ -68,7 +68,9 @@ class ControlProcess:
     An error of the process is raised here by the next call that waits for it.
     """
 
-    def __init__(self, config: FaceConfig, ports: Mapping[str, str], rate_hz: float) -> None:
+    def __init__(
+        self, config: FaceConfig, ports: Mapping[str, str], rate_hz: float, *, fifo: bool = True
+    ) -> None:
         self.config = config
         self.names = config.names
         n = len(self.names)
@@ -93,16 +95,23 @@ class ControlProcess:
             config=config.model_dump(mode="json"),
             ports=dict(ports),
             rate_hz=rate_hz,
+            fifo=fifo,
             frames=str(self._frames.path),
             applied=str(self._applied.path),
         )
 
     @classmethod
     def start(
-        cls, config: FaceConfig, ports: Mapping[str, str] | None = None, rate_hz: float = RATE_HZ
+        cls,
+        config: FaceConfig,
+        ports: Mapping[str, str] | None = None,
+        rate_hz: float = RATE_HZ,
+        *,
+        fifo: bool = True,
     ) -> Self:
-        """Start the process; it connects at once. `ports`: bus -> path, for those that differ from the config."""
-        return cls(config, ports or {}, rate_hz)
+        """Start the process; it connects at once. `ports`: bus -> path, for those that differ from the
+        config. `fifo`: ask for SCHED_FIFO."""
+        return cls(config, ports or {}, rate_hz, fifo=fifo)
 
     def wait_ready(self, timeout_s: float = 30.0) -> Ready:
         """Wait until the buses are connected. Raises what connecting raised."""

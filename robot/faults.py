@@ -47,7 +47,7 @@ RESPONSES: Final[dict[Fault, Response]] = {
     ),
     Fault.SILENT: Response(
         "mend", True, "{where} does not answer",
-        "three answers missing in a row", "cannot be detected",
+        "three answers missing in a row, for .25 s or more", "cannot be detected",
     ),
     Fault.REBOOTED: Response(
         "mend", True, "{where} restarted; it is set up again",

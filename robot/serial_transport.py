@@ -21,7 +21,8 @@ from animaface.robot.face.errors import ConfigError, TransportError, unknown_nam
 from animaface.robot.transport import OpenTransport, Transport
 
 _CHUNK = 4096
-_WRITE_TIMEOUT_S = 0.05  # a line that takes no byte for so long is stuck, not slow
+_CHOKED_S = 0.25  # a line that takes no byte for so long is stuck, not slow
+_REST_MS = 1.0  # a packet that has begun is finished, if that takes no longer
 
 
 class SerialTransport:
@@ -32,6 +33,9 @@ class SerialTransport:
         self.baud = baud
         self.low_latency = False
         """Whether the driver granted low latency mode (USB adapters: 1 ms in place of 16 ms)."""
+        self.dropped = 0
+        """Packets that were not sent because the line was choked."""
+        self._choked_since_s: float | None = None
         self._clock = RealClock()
         self._serial: serial.Serial | None = _open(self.port, baud)
         self._fd = int(self._serial.fileno())
@@ -46,17 +50,31 @@ class SerialTransport:
         self._writable.register(self._fd, select.POLLOUT)
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; TransportError when the line takes nothing for 50 ms."""
+        """Send all of `data`, or nothing while the line is choked: an old goal is worth less than the
+        next tick. TransportError when it takes nothing for .25 s."""
         with self._line():
-            left = memoryview(data)
-            while left:
-                try:
-                    left = left[os.write(self._fd, left) :]
-                except BlockingIOError:
-                    if not self._writable.poll(_WRITE_TIMEOUT_S * 1000.0):
-                        raise TransportError(
-                            f"{self.port}: the line takes no more bytes", next_step="check cable and power"
-                        ) from None
+            sent = self._write_now(data)
+            if sent == len(data):
+                self._choked_since_s = None
+                return
+            if sent and self._writable.poll(_REST_MS):
+                self._write_now(data[sent:])
+                return
+            now_s = self._clock.now_s()
+            self.dropped += 1
+            if self._choked_since_s is None:
+                self._choked_since_s = now_s
+            elif now_s - self._choked_since_s > _CHOKED_S:
+                self._choked_since_s = None
+                raise TransportError(
+                    f"{self.port}: the line takes no more bytes", next_step="check cable and power"
+                )
+
+    def _write_now(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
 
     def read(self, size: int, timeout_s: float) -> bytes:
         """Up to `size` bytes; returns as soon as `size` are there or when `timeout_s` has passed."""
