@@ -100,8 +100,8 @@ def _region_path(body: Body, members: list[int], frames: int, random: np.random.
             if twin in members and random.random() < 0.5:
                 goal[members.index(twin)] = levels[one]
         travel = float(np.abs(goal - here).max())
-        move = max(2, round((0.08 + travel * random.uniform(0.12, 0.7)) / TICK_S))
-        hold = round(random.choice([0.0, 0.05, 0.2, 0.6], p=[0.45, 0.25, 0.22, 0.08]) / TICK_S)
+        move = max(2, round((0.06 + travel * random.uniform(0.12, 0.5)) / TICK_S))
+        hold = round(random.choice([0.0, 0.05, 0.15, 0.5], p=[0.5, 0.3, 0.15, 0.05]) / TICK_S)
         s = np.arange(1, move + 1) / move
         ease = s**3 * (10.0 - 15.0 * s + 6.0 * s**2)  # minimum jerk
         rows.append(here + ease[:, None] * (goal - here))

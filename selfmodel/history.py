@@ -45,8 +45,8 @@ class Response:
 class History:
     """Which memories the network sees beside q: play radii (in ranges) and creep time constants (s)."""
 
-    play: tuple[float, ...] = (0.03, 0.1)
-    creep_s: tuple[float, ...] = (0.12, 1.2)
+    play: tuple[float, ...] = (0.05,)
+    creep_s: tuple[float, ...] = (0.12,)
 
     @property
     def per_actuator(self) -> int:

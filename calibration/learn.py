@@ -1,0 +1,121 @@
+"""From recordings to networks: the self-model, then its inverse. Needs torch (extra `train`)."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from animaface.calibration.paths import command_limits
+from animaface.calibration.recording import Recording
+from animaface.robot.config import FaceConfig
+from animaface.robot.handmap import HandMap
+from animaface.selfmodel.distill import DistilledInverse, DistillOptions, HandPart, distil
+from animaface.selfmodel.history import History, Response
+from animaface.selfmodel.inverse import Solver
+from animaface.selfmodel.network import SelfModel, Shape
+from animaface.selfmodel.objective import Objective
+from animaface.selfmodel.retarget import Retarget
+from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.train import TrainOptions, train_self_model
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned about one face, and all that is needed to solve with it."""
+
+    model: SelfModel
+    response: Response
+    history: History
+    observed: NDArray[np.bool_]
+    neutral_m: Array
+
+    def inputs(self, recording: Recording) -> Array:
+        """Network inputs [F, ...] at the frames of a recording."""
+        return recording.at_frames(self.history.inputs(self.response.follow(recording.u)))
+
+    def solver(self, config: FaceConfig) -> Solver:
+        """A solver for this face."""
+        objective = Objective(self.model, self.history, command_limits(config), self.neutral_m)
+        return Solver(objective, self.response, self.observed)
+
+    def retarget(self) -> Retarget:
+        """The shipped rig in the size of this face."""
+        return Retarget(default_rig(), self.neutral_m)
+
+    def save(self, path: Path) -> None:
+        """Safetensors, whole or not at all."""
+        facts = {"shape": vars(self.model.shape), "delay_s": self.response.delay_s.tolist(),
+                 "tau_s": self.response.tau_s.tolist(), "play": self.history.play, "creep_s": self.history.creep_s,
+                 "observed": self.observed.tolist()}  # fmt: skip
+        tensors = {**self.model.state_dict(), "neutral_m": torch.as_tensor(self.neutral_m)}
+        _save({k: v.contiguous() for k, v in tensors.items()}, path, facts)
+
+    @classmethod
+    def load(cls, path: Path) -> "Learned":
+        """What `save` wrote."""
+        tensors, facts = _load(path)
+        neutral_m = tensors.pop("neutral_m").double().numpy()
+        model = SelfModel(Shape(**facts["shape"]))
+        model.load_state_dict(tensors)
+        return cls(model.eval(), Response(np.array(facts["delay_s"]), np.array(facts["tau_s"])),
+                   History(tuple(facts["play"]), tuple(facts["creep_s"])), np.array(facts["observed"]), neutral_m)  # fmt: skip
+
+
+def learn_face(
+    recordings: Sequence[Recording], response: Response, observed: NDArray[np.bool_], neutral_m: Array,
+    options: TrainOptions, progress: Progress,
+) -> Learned:  # fmt: skip
+    """Train the self-model on babbling."""
+    history = History()
+    inputs = np.concatenate([r.at_frames(history.inputs(response.follow(r.u))) for r in recordings])
+    landmarks = np.concatenate([r.landmarks_m for r in recordings])
+    head = np.concatenate([r.head_rad for r in recordings])
+    model = train_self_model(inputs, landmarks, head, len(observed), options, progress)
+    return Learned(model, response, history, observed, neutral_m)
+
+
+def hand_part(config: FaceConfig) -> HandPart:
+    """The hand map as plain arrays."""
+    return HandPart(HandMap(config).shares)
+
+
+def learn_inverse(
+    learned: Learned, config: FaceConfig, options: DistillOptions, progress: Progress
+) -> DistilledInverse:
+    """Distil the inverse of a learned face."""
+    return distil(
+        learned.solver(config), learned.retarget(), hand_part(config), learned.observed, options, progress
+    )
+
+
+def save_inverse(net: DistilledInverse, path: Path, options: DistillOptions) -> None:
+    """Safetensors, whole or not at all."""
+    _save({k: v.contiguous() for k, v in net.state_dict().items()}, path, {"hidden": options.hidden})
+
+
+def load_inverse(path: Path, learned: Learned, config: FaceConfig) -> DistilledInverse:
+    """What `save_inverse` wrote."""
+    tensors, facts = _load(path)
+    net = DistilledInverse(learned.solver(config), hand_part(config), learned.observed, facts["hidden"])
+    net.load_state_dict(tensors)
+    return net.eval()
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path, facts: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    safetensors.torch.save_file(tensors, part, metadata={"facts": json.dumps(facts)})
+    part.replace(path)
+
+
+def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    with safetensors.safe_open(path, framework="pt") as f:
+        return {k: f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()["facts"])  # noqa: SIM118

@@ -1,0 +1,162 @@
+"""report.html of a calibration: one page, no other file, readable by the builder of the face."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration import figures
+from animaface.calibration.check import expressions
+from animaface.selfmodel.retarget import Retarget
+
+Array = NDArray[np.float64]
+
+_OUT_OF_REACH = 0.7
+
+_STYLE = """
+:root{--ink:#22262b;--paper:#fbfaf7;--line:#e2ddd3;--asked:#3b6ea5;--done:#c2542d;--best:#8aa399}
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+main{max-width:1080px;margin:0 auto;padding:2.2rem 1.2rem 4rem}h1{font-weight:600;font-size:1.9rem;margin:0}
+h2{font-weight:600;font-size:1.25rem;margin:2.6rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
+.sub{color:#6b6a66;margin:.2rem 0 1.4rem}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:.8rem}
+.tile{background:#fff;border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem}.tile b{font-size:1.5rem;font-weight:600;display:block}
+.tile span{color:#6b6a66;font-size:.82rem}.row{display:flex;gap:1.4rem;flex-wrap:wrap;align-items:flex-start}.row img{max-width:100%}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(245px,1fr));gap:.8rem}
+.card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:.6rem;font-size:.82rem}.card img{width:100%;display:block}
+.card h3{margin:.1rem 0 .3rem;font-size:.92rem;font-weight:600;display:flex;justify-content:space-between}
+.flag{font-weight:500;font-size:.72rem;color:#fff;background:var(--done);border-radius:6px;padding:.05rem .4rem}
+.bar{height:7px;background:#eee9df;border-radius:4px;margin:2px 0 4px;position:relative;overflow:hidden}
+.bar i{position:absolute;left:0;top:0;bottom:0;border-radius:4px}
+table{border-collapse:collapse;font-size:.86rem}td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}
+td:first-child,th:first-child{text-align:left}.note{color:#6b6a66;font-size:.88rem;max-width:70ch}
+"""
+
+
+def write_report(
+    path: Path, meta: Mapping[str, Any], retarget: Retarget, done_m: Array, reachable_m: Array
+) -> None:
+    """Write the page. `meta` is calibration.json; done_m and reachable_m [E, 478, 3] of check.expressions()."""
+    names, values = expressions()
+    asked_m = retarget.landmarks_m(values)
+    parts = [
+        _head(meta),
+        _tiles(meta),
+        _regions(meta, retarget.neutral_m),
+        _shapes(
+            meta["shapes"], dict(zip(names, asked_m, strict=True)), dict(zip(names, done_m, strict=True))
+        ),
+        _actuators(meta),
+    ]
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>Calibration of {escape(meta['face_id'])}</title><style>{_STYLE}</style><main>{''.join(parts)}</main></html>"
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _head(meta: Mapping[str, Any]) -> str:
+    return (
+        f"<h1>Calibration of {escape(meta['face_id'])}</h1><p class=sub>{escape(meta['date'])} UTC, seen by "
+        f"{escape(meta['detector'])} (jitter {meta['jitter_mm']:.2f} mm), {meta['quality']['poses']} poses, "
+        f"config {escape(meta['config_hash'])}</p>"
+    )
+
+
+def _tiles(meta: Mapping[str, Any]) -> str:
+    q, s = meta["quality"], meta["speech"]
+    worst = meta["models"]["self-model"]
+    tiles = [
+        (
+            _number(worst["worst"]),
+            f"self-model, error / motion in the worst region ({worst['worst_region'].replace('_', ' ')})",
+        ),
+        (_number(q["linear model, worst region"]), "the same for a linear model"),
+        (_percent(s.get("closed_share")), f"of {s.get('closures', 0)} m b p closed within 1.5 mm"),
+        (_percent(s.get("vowel_gap_ratio")), "of the asked lip gap done at open vowels (median)"),
+        (_number(s.get("gap_correlation")), "correlation of lip gap, asked and done"),
+        (
+            f"{sum(o['seen'] for o in meta['observability'].values())} / {len(meta['observability'])}",
+            "actuators seen by the camera",
+        ),
+    ]
+    return (
+        "<div class=tiles>"
+        + "".join(f"<div class=tile><b>{a}</b><span>{escape(b)}</span></div>" for a, b in tiles)
+        + "</div>"
+    )
+
+
+def _regions(meta: Mapping[str, Any], neutral_m: Array) -> str:
+    models = meta["models"]
+    names = list(models["self-model"]["relative"])
+    rows = "".join(
+        f"<tr><td>{n.replace('_', ' ')}" + "".join(
+            f"<td>{m['relative'][n]:.3f} <small>({m['error_mm'][n]:.2f} mm)</small>" for m in models.values()) for n in names
+    )  # fmt: skip
+    return (
+        "<h2>How well the face is known</h2><p class=note>Error divided by motion on a fixed test path that babbling "
+        "never saw, over the landmarks that move more than half a millimetre there; 0 is perfect, 1 is a model that "
+        "always shows the mean face.</p><div class=row>"
+        f"<img alt='error on the face' src='{figures.region_picture(neutral_m, models['self-model']['relative'])}' width=380>"
+        f"<img alt='error by region' src='{figures.error_bars(models)}' width=620></div>"
+        f"<table><tr><th>region{''.join(f'<th>{escape(m)}' for m in models)}</tr>{rows}</table>"
+    )
+
+
+def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done: Mapping[str, Array]) -> str:
+    cards = []
+    for row in rows:
+        name = row["name"]
+        if not row["asked_mm"]:
+            cards.append(
+                f"<div class=card><h3>{escape(name)}</h3>moves no landmark: driven by the hand map</div>"
+            )
+            continue
+        flag = "<span class=flag>out of reach</span>" if row["reachable"] < _OUT_OF_REACH else ""
+        cards.append(
+            f"<div class=card><h3>{escape(name)}{flag}</h3><img alt='' src='{figures.pair_picture(asked[name], done[name])}'>"
+            f"asked {row['asked_mm']:.1f} mm{_bar(1.0, 'asked')}within reach {_percent(row['reachable'])}{_bar(row['reachable'], 'best')}"
+            f"done {_percent(row['done'])}{_bar(row['done'], 'done')}"
+            f"left {row['done_error_mm']:.1f} mm, of that out of reach {row['reachable_error_mm']:.1f} mm</div>"
+        )
+    return (
+        "<h2>Shapes: asked, within reach, done</h2><p class=note>Each ARKit shape at full strength and each emotion, held "
+        "for half a second. Asked is the rig's shape in the size of this face and is never shrunk. Within reach is the best "
+        "the self-model knows of; done is what was seen. Bars are shares of the asked movement along its own direction.</p>"
+        f"<div class=cards>{''.join(cards)}</div>"
+    )
+
+
+def _actuators(meta: Mapping[str, Any]) -> str:
+    seen = meta["observability"]
+    colours = [figures.DONE if o["seen"] else "#c9c4ba" for o in seen.values()]
+    lags = figures.bars_of_actuators(meta["lags_ms"], "lag, ms", colours)
+    moved = figures.bars_of_actuators(
+        {n: o["moved_mm"] for n, o in seen.items()}, "largest movement of a step, mm", colours
+    )
+    hidden = [n for n, o in seen.items() if not o["seen"]]
+    told = (
+        f"Not seen, driven by the hand map: {', '.join(map(escape, hidden))}."
+        if hidden
+        else "Every actuator was seen."
+    )
+    return (
+        "<h2>Actuators</h2><p class=note>Lag: dead time and time constant from a step of each actuator alone; play sends "
+        f"each command ahead by it. {told}</p><div class=row><img alt=lags src='{lags}'><img alt=observability src='{moved}'></div>"
+    )
+
+
+def _bar(share: float, colour: str) -> str:
+    width = 100.0 * min(max(share, 0.0), 1.0)
+    return f"<div class=bar><i style='width:{width:.0f}%;background:var(--{colour})'></i></div>"
+
+
+def _number(x: float | None) -> str:
+    return "&ndash;" if x is None else f"{x:.3f}"
+
+
+def _percent(x: float | None) -> str:
+    return "&ndash;" if x is None else f"{100 * x:.0f} %"
