@@ -44,8 +44,8 @@ class SerialPort:
 
     @property
     def permitted(self) -> bool:
-        """Whether this user may read and write it."""
-        return os.access(self.path, os.R_OK | os.W_OK)
+        """Whether this user may read and write it (a path that is gone is no matter of rights)."""
+        return os.access(self.path, os.R_OK | os.W_OK) or not Path(self.path).exists()
 
     @property
     def mend_permission(self) -> str:
