@@ -3,8 +3,8 @@
 Rules, in order: an expression may open the lips only where speech opens them or in a pause, so closures
 keep their jawOpen - mouthClose, lip raise and lower exactly; while speaking, each lip-critical shape and
 their sum have a budget; what presses the lips together yields to open vowels; mouth corners yield to
-rounding; what still parts the lips at a closure (a wrinkled nose lifts the lip) is made good by
-mouthClose. Lids belong to blinks, gaze and expression alone.
+rounding; what still parts the lips at a closure (a wrinkled nose lifts the lip) is eased and made
+good by the chin. Lids belong to blinks, gaze and expression alone.
 """
 
 from typing import Final
@@ -36,6 +36,7 @@ _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 _LIPS_APART = _index("mouthUpperUp", "mouthLowerDown")
 _NOT_SPEECH = _index("eye", "brow")
 _CORNERS = _index("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLeft", "mouthRight")
+_SHRUG = ARKIT_INDEX["mouthShrugLower"]
 _LOOK = np.array(LOOK_INDEX)
 _SNEER = _index("noseSneer")
 _ARTICULATED = _index("jawOpen", "mouthClose", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthPucker")
@@ -55,8 +56,9 @@ _LIMIT = np.array(
 SEALED: Final = 0.03
 """Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
 _OPEN = 0.22
-_SNEER_PARTS = 0.166
-"""Parting of the lips by noseSneer of one side, in mouthClose that takes it back (measured on our rig)."""
+_SNEER_PARTS = 1.05
+"""Parting of the lips by noseSneer of one side, in mouthShrugLower that takes it back (measured on our rig;
+mouthClose would not: it undoes the jaw and nothing else)."""
 _HEAD_LIMIT_RAD = 0.45
 
 
@@ -91,8 +93,8 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     shapes = _with_lip_priority(felt, speech, opening, room, pause)
     face = out[:, :N_SHAPES]
     face += shapes * (1.0 - np.clip(face, 0.0, 1.0))
-    parted = _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
-    face[:, _CLOSE] += parted * (1.0 - room)
+    needed = (1.0 - room) * _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
+    face[:, _SHRUG] = np.maximum(face[:, _SHRUG], needed)
     _brows(face, life.brow)
     _eyes(face, shapes, life)
     np.clip(face, 0.0, 1.0, out=face)
@@ -113,7 +115,7 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )
     shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
-    shapes[:, _SNEER] *= 0.65 + 0.35 * (room * pause)[:, None]
+    shapes[:, _SNEER] *= (0.3 + room * (0.35 + 0.35 * pause))[:, None]
     return shapes
 
 

@@ -106,8 +106,9 @@ def test_rounding_beats_the_smile() -> None:
 
 def test_a_wrinkled_nose_does_not_part_closed_lips() -> None:
     felt = mix(speech(), ONE, ZERO, feel("disgust", 1), life(1))
-    assert of(felt, "noseSneerLeft") > 0.4
-    assert of(felt, "mouthClose") > 0.1
+    sneer, chin = of(felt, "noseSneerLeft"), of(felt, "mouthShrugLower")
+    assert 0.2 < sneer < 0.4
+    assert chin > 2.0 * sneer
 
 
 def test_articulation_scales_open_mouths_alone() -> None:
