@@ -18,6 +18,7 @@ from animaface.app.commands import (
     calibrate,
     demo,
     doctor,
+    flash,
     init,
     jog,
     perform,
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, jog, stop,
+    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, jog, stop, flash,
 )  # fmt: skip
 for module in _COMMANDS:
     app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)

@@ -20,6 +20,9 @@ def run(
     ] = 0,
     truth: Annotated[Path | None, typer.Option(help="Log time, joints and landmarks to this file.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop by itself after this long.")] = None,
+    firmware: Annotated[
+        bool, typer.Option("--firmware", help="Servo boards run their real binary in an emulator (simavr).")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line: ready, then stopped.")
     ] = False,
@@ -30,7 +33,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with SimProcess.start(face, seed=seed, truth=truth) as sim:
+    with SimProcess.start(face, seed=seed, truth=truth, firmware=firmware) as sim:
         if json:
             emit_json({"ready": True, "face": face, "ports": dict(sim.ports)})
         else:

@@ -28,6 +28,8 @@ class Command(IntEnum):
     STATS = 0x09
     RELEASE = 0x0A
     STOP = 0x0B
+    SETUP = 0x0C
+    GET_SETUP = 0x0D
 
 
 class BoardState(IntEnum):
