@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-Action = Literal["hold", "drop", "back_off", "reconnect", "mend", "keep_last", "refuse"]
-"""hold: keep the last goal. drop: take the actuator and its group out, the rest goes on. back_off: shrink
-the allowed way from neutral. reconnect: open, verify, arm and ramp when the line is back. mend: set up
-again, torque on at the measured pose, ramp. keep_last: the newest good value stays. refuse: an error now."""
+Action = Literal["hold", "drop", "back_off", "reconnect", "mend", "keep_last"]
+ACTIONS: Final[dict[Action, str]] = {
+    "hold": "the last goal is kept",
+    "drop": "the actuator is not driven, the rest goes on",
+    "back_off": "the allowed way from neutral shrinks until it is cool",
+    "reconnect": "the line is opened, verified, armed and eased in when it is back; the rest goes on",
+    "mend": "it is set up again, torque on at the measured pose, eased in; the rest goes on",
+    "keep_last": "the newest good value stays",
+}
 
 
 class Fault(StrEnum):
@@ -42,7 +47,7 @@ class Response:
 
 RESPONSES: Final[dict[Fault, Response]] = {
     Fault.LINE: Response(
-        "reconnect", True, "bus {where} is gone; the rest of the face goes on",
+        "reconnect", True, "the line is gone; the rest of the face goes on without {where}",
         "writing or reading fails", "writing or reading fails",
     ),
     Fault.SILENT: Response(
@@ -54,7 +59,7 @@ RESPONSES: Final[dict[Fault, Response]] = {
         "torque off or goal not as told, polled every .3 s", "cannot be detected",
     ),
     Fault.WATCHDOG: Response(
-        "mend", False, "{where} noticed a silence of the host",
+        "mend", True, "{where} noticed a silence of the host",
         "bus watchdog register", "the board's trip, see TRIPPED",
     ),
     Fault.HARDWARE: Response(
@@ -100,7 +105,22 @@ RESPONSES: Final[dict[Fault, Response]] = {
 }  # fmt: skip
 
 
-def fault_of(text: str) -> Fault | None:
-    """The fault at the head of a '<fault>: <detail>' text of a bus."""
+def response_to(text: str) -> Response:
+    """The response to a '<fault>: <detail>' text of a bus."""
     head = text.partition(":")[0]
-    return Fault(head) if head in {f.value for f in Fault} else None
+    known = {fault.value: fault for fault in Fault}
+    return RESPONSES[known.get(head, Fault.SILENT)]
+
+
+def as_markdown() -> str:
+    """The table for people: docs/faults.md is this text."""
+    rows = [
+        "| fault | what happens | its group goes with it | seen on servos that report | on servos that cannot |"
+    ]
+    rows.append("|---|---|---|---|---|")
+    for fault, r in RESPONSES.items():
+        group = "yes" if r.takes_group else "no"
+        rows.append(
+            f"| {fault} | {ACTIONS[r.action]} | {group} | {r.servos_that_report} | {r.servos_that_cannot} |"
+        )
+    return "\n".join(rows) + "\n"

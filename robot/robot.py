@@ -19,7 +19,8 @@ from animaface.robot.bus import DeviceInfo, Steps, finish
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError
-from animaface.robot.gate import GateState, Reason, Reasons, describe, gate, with_heat
+from animaface.robot.faults import Fault, response_to
+from animaface.robot.gate import WARM, GateState, Reason, Reasons, describe, gate, with_heat
 from animaface.robot.lane import Lane
 from animaface.robot.limits import Array, GateLimits
 from animaface.robot.transport import OpenTransport
@@ -97,6 +98,7 @@ class Robot:
         self._easing_until_s = -np.inf
         self._last_s = -np.inf
         self._faults: dict[str, str] = {}
+        self._lost = np.zeros(n, dtype=bool)
         self._down = np.zeros(n, dtype=bool)
         self._mates = _mates(config)
 
@@ -146,7 +148,7 @@ class Robot:
         poses: dict[int, float] = {}
         errors: list[AnimafaceError] = []
         self.armed = False
-        self._gate = GateState.at(self.neutral_u)
+        self._gate = GateState.at(self.neutral_u, self._gate.heat)
         for lane in self.lanes:
             if not lane.connected:
                 continue
@@ -232,24 +234,33 @@ class Robot:
             self._gate = with_heat(self._gate, heat)
 
     def _judge(self, now: float) -> None:
-        """Which actuators are down, groups with them; tell what is new."""
+        """Which actuators are down, with their groups where the fault's response says so; tell what is new."""
         found: dict[str, str] = {}
         down = np.zeros(len(self.names), dtype=bool)
+        with_group = down.copy()
         for lane in self.lanes:
             for i, text in lane.faults().items():
                 found[self.names[i]] = text
                 down[i] = True
-        if found != self._faults:
+                with_group[i] = response_to(text).takes_group
+        for i in np.flatnonzero(self._gate.heat > WARM).tolist():
+            found.setdefault(self.names[i], f"{Fault.HOT}: {self._gate.heat[i]:.0%} of what it may take")
+        if found.keys() != self._faults.keys() or (down & ~self._lost).any():
             self._tell(found, now)
-            self._faults = found
-            self._down = self._with_mates(down)
-            came_back = down ^ self._down  # mates of the lost hold where they are
-            self._gate = replace(self._gate, speed=np.where(came_back, 0.0, self._gate.speed))
+            self._lost = down
+            self._down = down | self._with_mates(with_group)
+            mates = self._down & ~down  # they hold where they are
+            self._gate = replace(self._gate, speed=np.where(mates, 0.0, self._gate.speed))
+        self._faults = found
 
     def _tell(self, found: dict[str, str], now: float) -> None:
-        for text in sorted(set(found.values()) - set(self._faults.values())):
-            who = ", ".join(n for n, t in found.items() if t == text)
-            self.events.append(Event(now, f"{text} ({who})"))
+        new: dict[str, list[str]] = {}
+        for name, text in found.items():
+            if name not in self._faults:
+                new.setdefault(text, []).append(name)
+        for text, names in new.items():
+            who = ", ".join(names)
+            self.events.append(Event(now, f"{response_to(text).tell.format(where=who)} ({text})"))
         back = [n for n in self._faults if n not in found]
         if back:
             self.events.append(Event(now, f"back again: {', '.join(back)}"))
