@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animaface.robot.bringup.checks import check_answer, check_face
-from animaface.robot.bringup.halt import HaltLine, Halted, halt_lines, halt_processes, lines_of
+from animaface.robot.bringup.halt import Halted, HaltLine, halt_lines, halt_processes, lines_of
 from animaface.robot.bringup.jogger import HOLD_S, STEP_SHARE, Jogger, Key, key_named
 from animaface.robot.bringup.one_servo import Reading, open_one
 from animaface.robot.bringup.ports import SerialPort
