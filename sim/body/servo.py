@@ -11,9 +11,10 @@ from animaface.sim.body.mechanism import U_STOP
 
 Array = NDArray[np.float64]
 
-_FULL_TORQUE_AT_RAD = 0.10  # error at which the position loop asks for all its torque
+_FULL_TORQUE_AT_RAD = 0.06  # error at which the position loop asks for all its torque
 _SPIN_UP_S = 0.025  # from rest to full speed at stall torque
-_DAMPING_RATIO = 0.9
+_DAMPING_RATIO = 0.85
+_FASTEST_LOOP_RAD_S = 120.0  # what 5 ms steps carry without ringing
 _PLAY_DEG = {"xl330-m288": 0.45, "xl330-m077": 0.45, "xm430-w350": 0.25, "pwm-20kg": 0.6}
 _PLAY_HOBBY_DEG = 0.9
 
@@ -47,7 +48,10 @@ class Servos:
         self.half_play_rad = 0.5 * play * rng.uniform(0.6, 1.4, n)
         friction = 0.02 * stall * rng.uniform(0.7, 1.3, n)
         stiffness = stall / _FULL_TORQUE_AT_RAD
-        inertia = stall * _SPIN_UP_S / self.no_load_rad_s
+        spin_up_s = np.maximum(
+            _SPIN_UP_S, self.no_load_rad_s / (_FULL_TORQUE_AT_RAD * _FASTEST_LOOP_RAD_S**2)
+        )
+        inertia = stall * spin_up_s / self.no_load_rad_s
         self.quantum_rad = np.array(
             [2 * np.pi / 4096 if a.servo.bus_kind == "dynamixel" else 0.5 * radians(a.servo.travel_deg) / 2000.0 for a in actuators]
         )  # fmt: skip
