@@ -40,6 +40,7 @@ class Lane:
         self._steps: Steps[Mapping[str, float]] | None = None
         self._due_s = 0.0
         self._tries = 0
+        self._resumed: dict[str, float] = {}  # told by `refresh`, for the next `collect`
 
     def connect(self) -> list[DeviceInfo]:
         """Connect; raises TransportError or DeviceError."""
@@ -66,7 +67,8 @@ class Lane:
             return {}
         if state.stopped:
             self._lose(state.stopped, reconnect=False)
-        return self._by_index(state.resumed)
+        resumed, self._resumed = self._resumed | state.resumed, {}
+        return self._by_index(resumed)
 
     def write(self, u: NDArray[np.float64]) -> None:
         """Goals from u[N], and the next question behind them."""
@@ -110,8 +112,7 @@ class Lane:
         except (TransportError, DeviceError) as e:
             self._lose(f"{Fault.LINE}: {e.message}", reconnect=True)
             return
-        if self.state is not None:
-            state.resumed = self.state.resumed | state.resumed
+        self._resumed |= state.resumed
         self.state = state
 
     def release(self) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -20,9 +20,10 @@ from animaface.robot.config import FaceConfig
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError
 from animaface.robot.faults import Fault, response_to
-from animaface.robot.gate import WARM, GateState, Reason, Reasons, describe, gate, with_heat
+from animaface.robot.gate import WARM, GateState, Reason, Reasons, gate, with_heat
 from animaface.robot.lane import Lane
 from animaface.robot.limits import Array, GateLimits
+from animaface.robot.report import Applied, ConnectReport, Event, RobotState
 from animaface.robot.transport import OpenTransport
 
 log = logging.getLogger("animaface.robot")
@@ -33,50 +34,6 @@ REST_S = 0.8
 _PAUSE_S = 0.05  # after so long without a command every servo stands still at its last goal
 _COOL_C, _PER_C = 20.0, 1.0 / 50.0  # heat 0 at 20 C, .8 (back off) at 60 C, 1 (too hot) at 70 C
 _RAMP, _ABSENT, _FAULT = (np.uint16(int(r)) for r in (Reason.RAMP, Reason.ABSENT, Reason.FAULT))
-
-
-@dataclass(frozen=True)
-class ConnectReport:
-    """What answered. `dropped`: actuators that are configured but not driven."""
-
-    devices: list[DeviceInfo]
-    dropped: tuple[str, ...]
-    warning: str = ""
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What was sent after the gate, u[N], and why it differs from what was asked (bits of Reason)."""
-
-    u: NDArray[np.float64]
-    reasons: Reasons
-    names: tuple[str, ...]
-
-    def why(self) -> dict[str, str]:
-        """Actuator -> reasons in words."""
-        return describe(self.reasons, self.names)
-
-
-@dataclass
-class RobotState:
-    """Feedback over all N actuators, NaN where nobody knows: u, u/s, A, degrees C. Faults by name."""
-
-    time_s: float
-    position_u: Array
-    velocity_u_s: Array
-    current_a: Array
-    temperature_c: Array
-    stale: NDArray[np.bool_]
-    applied_u: Array
-    faults: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something the person should hear of."""
-
-    time_s: float
-    text: str
 
 
 class Robot:

@@ -45,6 +45,7 @@ class DynamixelBus:
         self._all = [Servo(a) for a in config.on_bus(bus)]
         self.names = tuple(s.name for s in self._all)
         self._line: DynamixelLine | None = None
+        self._known: set[str] = set()
         self._use(self._all)
 
     # ---- connect and enable
@@ -67,7 +68,10 @@ class DynamixelBus:
                 else:
                     yield from set_up(line, servo)
         line.patient = False
-        self._use([s for s in self._all if s.online])
+        self._use([s for s in self._all if s.online or s.name in self._known])
+        for i, servo in enumerate(self._servos):
+            if not servo.online:  # it was there before the line was lost: asked for until it is back
+                self._health.lose(i, Fault.SILENT, servo.problem)
         return [s.info() for s in self._all]
 
     def enable(self) -> Mapping[str, float]:
@@ -89,6 +93,7 @@ class DynamixelBus:
         self._guard([s for s in self._servos if s.enabled])
         self._last_write_s = self._clock.now_s()
         self._armed = True
+        self._known |= set(out)
         return out
 
     # ---- one tick: collect, write, request
@@ -135,10 +140,11 @@ class DynamixelBus:
         if self._asked:
             self._take(0.01)
         before = self._seen_s.copy()
-        ids = [s.servo_id for s in self._servos if s.online]
-        for start in range(0, len(ids), 13):
-            block = tuple(ids[start : start + 13])
-            self._update(block, self._lined.sync_read(block, *FEEDBACK_BLOCK))
+        with self._lined.set_aside():  # an answer to a servo that is being mended may be on its way
+            ids = self._health.together()
+            for start in range(0, len(ids), 13):
+                block = tuple(ids[start : start + 13])
+                self._update(block, self._lined.sync_read(block, *FEEDBACK_BLOCK))
         state = self._state()
         state.resumed = self._health.take_resumed()
         state.stale = self._seen_s == before
@@ -147,6 +153,7 @@ class DynamixelBus:
     def release(self) -> None:
         """Torque off, twice, because a sync write has no answer."""
         self._armed = False
+        self._known.clear()
         if self._line is None:
             return
         ids = [s.servo_id for s in self._all if s.online]

@@ -94,6 +94,8 @@ class Health:
         """The servo no longer follows."""
         self._fault[i] = (fault, detail)
         self._servos[i].enabled = False
+        if fault is Fault.SILENT and i not in self._alone:
+            self._alone.append(i)
 
     def examine(self, i: int, block: bytes, goal: int | None, now_s: float) -> None:
         """Look at torque, hardware error, watchdog and goal. `goal`: what it was told, None: nothing yet."""

@@ -4,7 +4,8 @@ Every question can be put in pieces (`*_steps`): sent now, its answer taken when
 control loop never waits for a line. The blocking forms do the same pieces at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dynamixel_sdk.robotis_def import COMM_SUCCESS, INST_PING
@@ -139,13 +140,26 @@ class DynamixelLine:
     def sync_read(self, ids: tuple[int, ...], address: int, size: int) -> dict[int, Reply]:
         """Ask and wait; whoever did not answer the group is asked alone, once."""
         self.request(ids, address, size)
-        out = self.collect((len(ids) * (12 + size) + 14) * 10.0 / self._baud + self.port.margin_s)
+        out = self.collect((len(ids) * (12 + size) + 14) * 10.0 / self._baud + _RETRY_MARGIN_S)
         for servo_id in ids:
             if servo_id not in out:
                 self.retries += 1
                 self.request((servo_id,), address, size)
                 out |= self.collect((26 + size) * 10.0 / self._baud + self.port.margin_s)
         return out
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Ask something else meanwhile: the answer that is awaited is taken in first and kept."""
+        if not self._awaited:
+            yield
+            return
+        self.poll(_PATIENT_S)
+        awaited, inbox, expected = self._awaited, self._inbox, self.packets.expected
+        try:
+            yield
+        finally:
+            self._awaited, self._inbox, self.packets.expected = awaited, inbox, expected
 
     def close(self) -> None:
         """Close the transport."""

@@ -53,7 +53,7 @@ class Take:
 
     def resampled(self, rate_hz: float = FRAME_RATE_HZ) -> "Take":
         """The same take on an even grid from 0."""
-        times = np.arange(int(round(self.duration_s * rate_hz)) + 1) / rate_hz
+        times = np.arange(round(self.duration_s * rate_hz) + 1) / rate_hz
         return Take(times, self.at(times), dict(self.notes))
 
 

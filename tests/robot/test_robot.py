@@ -237,6 +237,24 @@ def test_a_pulled_cable_costs_that_bus_only_and_it_comes_back(bus: str) -> None:
     assert true_u(world, mine) == pytest.approx(v[robot.names.index(mine)], abs=0.02)
 
 
+def test_a_servo_that_stays_away_when_its_line_comes_back_is_not_forgotten() -> None:
+    world = world_of("hybrid")
+    robot = armed(world)
+    world.unplug("rigid")
+    world.remove_servo("neck_left")
+    robot.settle(robot.neutral_u, 0.5)
+    world.plug("rigid")
+    u = np.clip(robot.neutral_u + 0.2, 0.0, 1.0)
+    robot.settle(u, 6.0)
+    assert set(robot.latest().faults) == {"neck_left"}
+    assert true_u(world, "jaw_open") == pytest.approx(u[robot.names.index("jaw_open")], abs=0.02)
+    assert true_u(world, "neck_right") == pytest.approx(0.5, abs=0.03)
+    world.restore_servo("neck_left")
+    robot.settle(u, 4.0)
+    assert robot.latest().faults == {}
+    assert true_u(world, "neck_left") == pytest.approx(0.7, abs=0.02)
+
+
 @pytest.mark.parametrize("fault", ["reset_board", "hang_board"])
 def test_a_board_that_restarts_is_greeted_armed_and_eased_in(fault: str) -> None:
     world = world_of("morpheus")
@@ -343,3 +361,18 @@ def test_two_runs_are_the_same_to_the_bit() -> None:
         return np.array(applied).tobytes(), np.array([*angles, *position]).tobytes()
 
     assert run() == run()
+
+
+def test_reading_between_two_commands_forgets_nothing() -> None:
+    """A servo that came back while somebody read: the gate must hear where it stands."""
+    world = world_of("hybrid")
+    robot = armed(world)
+    world.reboot_servo("jaw_open")
+    u = robot.neutral_u.copy()
+    jaw = robot.names.index("jaw_open")
+    u[jaw] = 0.6
+    for _ in range(300):
+        robot.settle(u, 0.01)
+        robot.read()
+    assert robot.latest().faults == {}
+    assert true_u(world, "jaw_open") == pytest.approx(0.6, abs=0.02)
