@@ -27,17 +27,17 @@ def _go(face: SimFace, u: Array, seconds: float) -> Array:
 
 
 def test_a_linear_model_leaves_five_percent() -> None:
-    """Least squares on 260 settled poses, tested on 80 others (2,000 poses: bench/sim_hardness.py)."""
+    """Least squares on 200 settled poses, tested on 60 others (2,000 poses: bench/sim_hardness.py)."""
     face = SimFace(load_face("hybrid"), timestep_s=0.005)
     rng = np.random.default_rng(0)
-    u = rng.random((340, len(face.names)))
-    y = np.array([_go(face, row, 0.2) for row in u]).reshape(340, -1)
-    x = np.concatenate([u, np.ones((340, 1))], axis=1)
-    left = y[260:] - x[260:] @ np.linalg.lstsq(x[:260], y[:260], rcond=None)[0]
-    motion = y[260:] - y[:260].mean(axis=0)
-    moving = np.repeat(np.sqrt((motion.reshape(80, 478, 3) ** 2).sum(axis=2).mean(axis=0)) > MOVING_RMS_M, 3)
-    # 30 coefficients from 260 poses cost the linear model about 13 % of what it leaves; taken off here.
-    assert 0.05 < (left[:, moving] ** 2).sum() / (motion[:, moving] ** 2).sum() / 1.13 < 0.12
+    u = rng.random((260, len(face.names)))
+    y = np.array([_go(face, row, 0.2) for row in u]).reshape(260, -1)
+    x = np.concatenate([u, np.ones((260, 1))], axis=1)
+    left = y[200:] - x[200:] @ np.linalg.lstsq(x[:200], y[:200], rcond=None)[0]
+    motion = y[200:] - y[:200].mean(axis=0)
+    moving = np.repeat(np.sqrt((motion.reshape(60, 478, 3) ** 2).sum(axis=2).mean(axis=0)) > MOVING_RMS_M, 3)
+    # 30 coefficients from 200 poses cost the linear model about 18 % of what it leaves; taken off here.
+    assert 0.05 < (left[:, moving] ** 2).sum() / (motion[:, moving] ** 2).sum() / 1.18 < 0.12
 
 
 @pytest.mark.parametrize(("actuator", "vertex"), [("nose_wing_left", 327), ("cheek_right", 50)])
