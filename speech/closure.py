@@ -29,13 +29,13 @@ _LOWER_DOWN, _UPPER_UP = _LIFTS[:2], _LIFTS[2:]
 class ClosureSettings:
     """Thresholds are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose."""
 
-    threshold: float = 0.35
-    keep_threshold: float = 0.5
-    ahead_share: float = 0.0
-    attack_frames: int = 2
+    threshold: float = 0.3
+    keep_threshold: float = 0.45
+    ahead_share: float = 0.5
+    attack_frames: int = 3
     hold_frames: int = 3
     release_frames: int = 3
-    sealed_gap: float = 0.005
+    sealed_gap: float = 0.02
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04
     teeth_jaw: float = 0.09

@@ -168,6 +168,6 @@ def gains(
         real.append(e.curves.var(axis=0))
         ours.append(np.maximum(curves, 0).var(axis=0))
     ratio = np.mean(real, axis=0) / np.maximum(np.mean(ours, axis=0), 1e-9)
-    gain = np.asarray(np.clip(np.sqrt(wanted * ratio), 1.0, 2.0), np.float32)
+    gain = np.asarray(np.clip(np.sqrt(wanted * ratio), 1.0, 6.0), np.float32)
     gain[[c.startswith(("head", "brow")) for c in CHANNELS]] = 1.0
     return gain
