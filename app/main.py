@@ -25,6 +25,7 @@ from animaface.app.commands import (
     play,
     ports,
     report,
+    setup_board,
     setup_motors,
     simulate,
     stop,
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, jog, stop, flash,
+    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, jog, stop, flash,
 )  # fmt: skip
 for module in _COMMANDS:
     app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)

@@ -24,7 +24,7 @@ from animaface.robot.face.errors import AnimafaceError
 from animaface.robot.serial_transport import SerialTransport
 from animaface.sim.process import SimProcess
 
-NEW = ("ports", "init", "setup-motors", "jog", "stop")
+NEW = ("ports", "init", "setup-motors", "setup-board", "jog", "stop")
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +240,32 @@ def test_every_way_out_of_jog_takes_the_torque_off(ending: str, sim: SimProcess,
     terminal.end()
     assert torque(sim.ports["rigid"], (25,)) == {25: False}
     assert not (here / "hybrid.yaml").exists()
+
+
+def test_setup_board_turns_a_measurement_into_the_oscillator(here: Path) -> None:
+    with SimProcess.start("bench4", plant="first-order") as bench:
+        asked = animaface(
+            "setup-board", bench.ports["board"], "--chip", "0x40", "--json", cwd=here, answers="52,5\n"
+        )
+        assert asked.returncode == 0, asked.stderr
+        assert json.loads(asked.stdout)["changed"] == {"oscillator_0x40": 10580}
+        named = animaface(
+            "setup-board",
+            bench.ports["board"],
+            "--id",
+            "9",
+            "--set",
+            "least_supply_mv=4800",
+            "--json",
+            cwd=here,
+        )
+        setup = json.loads(named.stdout)["setup"]
+        assert (setup["board_id"], setup["least_supply_mv"], setup["oscillator_0x40"]) == (9, 4800, 10580)
+        wrong = animaface(
+            "setup-board", bench.ports["board"], "--chip", "0x40", "--measured-hz", "90", cwd=here
+        )
+        assert wrong.returncode == 1
+        assert "measure again" in wrong.stderr
 
 
 # ---- stop
