@@ -78,7 +78,11 @@ def jog(
     try:
         return _loop(jogger, servo, keys, clock, show)
     finally:
-        servo.close()
+        try:
+            servo.close()
+        except KeyboardInterrupt:  # a stop that arrives just now must not keep the torque on
+            servo.close()
+            raise
 
 
 def _loop(
