@@ -12,13 +12,19 @@ _JAW_ROD_DAMPING = (0.08, 14.0)
 _JAW_REST = (0.9, 500.0)  # a jaw without servos hangs in its joint's springs
 _TEETH, _BITE_RAD = 40.0, -0.012  # N m/rad of the rows of teeth, where they meet
 _NECK_ROD, _NECK_ROD_DAMPING = 45.0, 0.9
+_HEAD_INERTIA, _JAW_INERTIA, _SLIDE_MASS = 0.016, 8e-4, 0.17  # kg m^2, kg m^2, kg, about
+_LARGEST_STEP_S = 0.005
 _LIGHT_SPRING = np.array([0.03] * 4 + [0.02] * 4)  # N m/rad of lids and eyes
 
 
 class Bones:
-    """Which actuators move which joint of one face."""
+    """Which actuators move which joint of one face.
 
-    def __init__(self, parts: list[str]) -> None:
+    felt_inertia [N]: a servo's inertia seen from what it moves (kg m^2 or kg). A servo too light for
+    its load gets softer rods: explicit springs that it could shake itself apart on would ring.
+    """
+
+    def __init__(self, parts: list[str], felt_inertia: Array) -> None:
         def eye(axis: str, side: str) -> Rows:
             own = rows_of(parts, f"eye_{axis}_{side}")
             return own if len(own) else rows_of(parts, f"eyes_{axis}")
@@ -33,6 +39,14 @@ class Bones:
         neck = [rows_of(parts, "neck_left"), rows_of(parts, "neck_right"), rows_of(parts, "neck_yaw")]
         self._to_neck = mean_matrix(neck, len(parts))
         self._jaw = (rows_of(parts, "jaw_open"), rows_of(parts, "jaw_slide"))
+        lightest = min((float(felt_inertia[rows].min()) for rows in neck if len(rows)), default=1.0)
+        self._neck_rod = _rod(_NECK_ROD, _NECK_ROD_DAMPING, 0.5 * lightest, _HEAD_INERTIA)
+        self._jaw_rod = [
+            _rod(_JAW_ROD[k], _JAW_ROD_DAMPING[k], len(rows) * float(felt_inertia[rows].min()), body)
+            if len(rows)
+            else (0.0, 0.0)
+            for k, (rows, body) in enumerate(zip(self._jaw, (_JAW_INERTIA, _SLIDE_MASS), strict=True))
+        ]
 
     def light(self, place: Array) -> Array:
         """[10] lids (upper right, lower right, upper left, lower left), eyes (yaw and pitch, right and
@@ -52,8 +66,9 @@ class Bones:
         out = np.empty(5)
         light = self._to_light[:8] @ place
         load -= (self._to_light[:8].T @ (light * _LIGHT_SPRING)) * slope
-        torque = _NECK_ROD * (_head_rad(self._to_neck @ place) - q[:3])
-        torque += _NECK_ROD_DAMPING * (_head_rad(self._to_neck @ rate) - v[:3])
+        stiffness, damping = self._neck_rod
+        torque = stiffness * (_head_rad(self._to_neck @ place) - q[:3])
+        torque += damping * (_head_rad(self._to_neck @ rate) - v[:3])
         out[:3] = torque
         rods = np.array([0.5 * (torque[1] + torque[2]), 0.5 * (torque[1] - torque[2]), torque[0]])
         load -= (self._to_neck.T @ rods) * slope
@@ -67,9 +82,16 @@ class Bones:
         skin = 60.0 * q if k else 0.12 * q + 1.2 * q**3 - _TEETH * max(0.0, _BITE_RAD - q)
         if not len(rows):
             return -_JAW_REST[k] * q - _JAW_ROD_DAMPING[k] * v - skin
-        rods = (_JAW_ROD[k] * (place[rows] - q) + _JAW_ROD_DAMPING[k] * (rate[rows] - v)) / len(rows)
+        stiffness, damping = self._jaw_rod[k]
+        rods = (stiffness * (place[rows] - q) + damping * (rate[rows] - v)) / len(rows)
         load[rows] -= rods * slope[rows]
         return float(rods.sum()) - skin
+
+
+def _rod(stiffness: float, damping: float, servo: float, body: float) -> tuple[float, float]:
+    """Stiffness and damping of a rod between two inertias, no more than the largest step carries."""
+    both = servo * body / (servo + body)
+    return min(stiffness, both * (0.6 / _LARGEST_STEP_S) ** 2), min(damping, 0.5 * both / _LARGEST_STEP_S)
 
 
 def _head_rad(rods: Array) -> Array:

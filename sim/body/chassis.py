@@ -60,7 +60,7 @@ def build_chassis(motors: MotorBank, names: tuple[str, ...], timestep_s: float) 
       <joint name="neck_roll_joint" axis="0 0 -1" armature="0.004" damping="0.05"/>
       <inertial pos="0 0.10 0.045" mass="1.3" diaginertia="0.006 0.004 0.006"/>
       <body name="jaw" pos="{_vec(jaw_at)}">
-        <joint name="jaw_open_joint" axis="1 0 0" armature="0.0003" damping="0.01"/>
+        <joint name="jaw_open_joint" axis="1 0 0" armature="0.0003" damping="0.03"/>
         <joint name="jaw_slide_joint" type="slide" axis="1 0 0" armature="0.05" damping="1.0"/>
         <inertial pos="0 -0.055 0.055" mass="0.12" diaginertia="2e-4 2e-4 2e-4"/>
       </body>

@@ -51,7 +51,8 @@ class SimFace:
         self._carried = np.array(self._data.qfrc_bias[:N_BONES])
         self._data.qpos[N_BONES:] = self._servos.motors.start_rad
         self._tables = Tables(acts)
-        self._bones = Bones([a.part for a in acts])
+        ratio = np.maximum(np.abs(self._servos.u_per_rad) * self._tables.steepest(), 1e-6)
+        self._bones = Bones([a.part for a in acts], self._servos.motors.inertia / ratio**2)
         self._soft = SoftTissue(config, rng)
         self._soft_every = max(1, round(_SOFT_STEP_S / self._dt))
         self._soft_load = np.zeros(len(acts))

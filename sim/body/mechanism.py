@@ -113,6 +113,11 @@ class Tables:
         self._low, self._per_u = low, (_NODES - 1) / (high - low)
         self._rows = np.arange(len(actuators))
 
+    def steepest(self) -> Array:
+        """[N] largest slope of each place per u."""
+        step = np.linalg.norm(np.diff(self._place, axis=1), axis=2)
+        return np.asarray(step.max(axis=1) * self._per_u, dtype=np.float64)
+
     def look_up(self, u: Array) -> tuple[Array, Array]:
         """([N, 3] places, [N, 3] slopes per u)."""
         x = np.minimum(np.maximum((u - self._low) * self._per_u, 0.0), _NODES - 1.001)
