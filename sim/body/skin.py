@@ -90,6 +90,7 @@ def from_jaw_joint_m(vertices: Index | tuple[int, ...]) -> Array:
     return np.concatenate([x, np.ones((len(x), 1))], axis=1)
 
 
+@cache
 def build_skin(handles: tuple[str, ...], tendons: tuple[str, ...]) -> Skin:
     """Condense the skin on the given rigid handles and tendon ends (names as in anatomy)."""
     n = lm.N_VERTICES
