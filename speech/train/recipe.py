@@ -37,6 +37,9 @@ from animaface.speech.train.voices import Spoken, flite_corpus, sentences
 log = logging.getLogger(__name__)
 
 
+LARGEST_GAIN = 6.0
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that can be set; the defaults made the shipped weights."""
@@ -50,7 +53,7 @@ class Recipe:
     flite_sentences: int = 150
     espeak_sentences: int = 250
     speechless_clips: int = 120
-    variance_wanted: float = 0.9
+    variance_wanted: float = 0.95
     seed: int = 1
     threads: int = 1
 
@@ -164,10 +167,13 @@ def gains(
         clip = grid.clip(name, list(LEARNED))
         e = example(clip.samples, clip.curves, clip.weight, clip.phones)
         with torch.no_grad():
-            curves = net(torch.from_numpy(e.features)[None], *net.initial(1))[0][0].numpy() * sd + mean
+            curves = net(torch.from_numpy(e.features)[None], *net.initial(1))[0][0].numpy()
         real.append(e.curves.var(axis=0))
-        ours.append(np.maximum(curves, 0).var(axis=0))
-    ratio = np.mean(real, axis=0) / np.maximum(np.mean(ours, axis=0), 1e-9)
-    gain = np.asarray(np.clip(np.sqrt(wanted * ratio), 1.0, 6.0), np.float32)
+        ours.append(curves)
+    target = wanted * np.mean(real, axis=0)
+    gain = np.ones(len(CHANNELS), np.float32)
+    for factor in np.linspace(1.0, LARGEST_GAIN, 101):  # shapes stop at 0, so the variance is not the square
+        reached = np.mean([np.maximum(c * sd * factor + mean, 0.0).var(axis=0) for c in ours], axis=0)
+        gain[reached < target] = factor
     gain[[c.startswith(("head", "brow")) for c in CHANNELS]] = 1.0
     return gain
