@@ -133,10 +133,11 @@ def build_skin(handles: tuple[str, ...], tendons: tuple[str, ...]) -> Skin:
         [W[list(anatomy.handle_vertices(t))].mean(axis=0) for t in tendons] or [np.zeros(W.shape[1])]
     )
     ends = ends[: len(tendons)]
-    return Skin(
-        handles, tendons, W[:, :H], W[:, H : H + J], W[:, H + J :], by_tendon, _lip_influence(K, fixed, head, jaw, rim),
-        on_handle[:, :H], on_handle[:, H : H + J], tendon_k, ends[:, :H], ends[:, H : H + J],
-    )  # fmt: skip
+    by_lip = _lip_influence(K, fixed, head, jaw, rim)
+    maps = (W[:, :H], W[:, H : H + J], W[:, H + J :], by_tendon, by_lip, on_handle[:, :H], on_handle[:, H : H + J],
+            tendon_k, ends[:, :H], ends[:, H : H + J])  # fmt: skip
+    # How many threads BLAS had shows in the last bits of a solution; the face must not depend on it.
+    return Skin(handles, tendons, *(np.round(m, 9) + 0.0 for m in maps))
 
 
 def rides_on_jaw(handle: str) -> bool:
