@@ -14,6 +14,7 @@ from animaface.app.playback import LEAD_S, Played, play
 from animaface.app.sound_out import Sink
 from animaface.app.source import Source
 from animaface.app.stage import stage
+from animaface.app.stop_keys import stopped_by_keys
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.landmarks import lip_gap_m
 
@@ -42,7 +43,11 @@ def show(
     """Play `source` on the face; with `record` draw the video afterwards from the truth log."""
     with tempfile.TemporaryDirectory(prefix="animaface-") as scratch:
         log = truth or (Path(scratch) / "truth.bin" if sim else None)
-        with stage(face, config, sim=sim, ports=ports, truth=log, seed=seed) as where, progress_bar() as bar:
+        with (
+            stage(face, config, sim=sim, ports=ports, truth=log, seed=seed) as where,
+            progress_bar() as bar,
+            stopped_by_keys(),
+        ):
             task = bar.add_task(f"speaking {source.title}", total=1.0)
             played = play(
                 source.take, motion, config, where, sink, samples=source.samples,
