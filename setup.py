@@ -9,8 +9,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-CORE = sorted(str(p) for p in Path("firmware/core").glob("*.c"))
-HEADERS = sorted(str(p) for p in Path("firmware/core").glob("*.h"))
+CORE = [*sorted(str(p) for p in Path("firmware/core").glob("*.c")), "firmware/boards/common/pca9685.c"]
+HEADERS = [*sorted(str(p) for p in Path("firmware/core").glob("*.h")), "firmware/boards/common/pca9685.h"]
 FLAGS = [] if sys.platform == "win32" else ["-std=c99", "-O2", "-Wall", "-Wextra"]
 
 setup(

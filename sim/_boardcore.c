@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../firmware/boards/common/pca9685.h"
 #include "../firmware/core/board.h"
 
 #if defined(_WIN32)
@@ -15,11 +16,14 @@
 #endif
 
 #define SUBSTEP_US 1000u
+#define OWN_CHANNELS 12u /* as the Mega: the rest hangs on PCA9685, 16 a chip */
+#define CHIPS 4u
 
 typedef struct {
     board_t board;
     uint64_t now_us;
     uint64_t next_frame_us[BOARD_MAX_CHANNELS];
+    uint16_t oscillator[CHIPS]; /* as it really is, 1/10000 of 25 MHz */
     uint16_t latched_us[BOARD_MAX_CHANNELS]; /* a PWM timer takes a new width over at the frame's start */
 } board_sim_t;
 
@@ -34,6 +38,7 @@ API void boardsim_pulses(const board_sim_t *s, uint16_t *latched_us);
 API void boardsim_restore(board_sim_t *s, uint8_t channel, uint16_t pulse_us);
 API void boardsim_estop(board_sim_t *s, uint8_t open);
 API void boardsim_supply(board_sim_t *s, uint16_t supply_mv, uint16_t current_ma);
+API void boardsim_oscillator(board_sim_t *s, uint8_t chip, uint16_t oscillator);
 API uint8_t boardsim_state(const board_sim_t *s);
 API uint32_t boardsim_size(void);
 
@@ -47,6 +52,9 @@ board_sim_t *boardsim_new(uint8_t board_id, uint8_t n_channels, uint32_t boot_id
     if (s != NULL) {
         board_init(&s->board, BOARD_KIND_PC, board_id, n_channels, boot_id, reset_cause);
         s->now_us = now_us;
+        for (uint8_t i = 0; i < CHIPS; i++) {
+            s->oscillator[i] = BOARD_OSCILLATOR_NOMINAL;
+        }
         board_tick(&s->board, (uint32_t)now_us);
     }
     return s;
@@ -54,13 +62,45 @@ board_sim_t *boardsim_new(uint8_t board_id, uint8_t n_channels, uint32_t boot_id
 
 void boardsim_free(board_sim_t *s) { free(s); }
 
+/* The slowest frame that a servo on the chip asks for, Hz. */
+static uint16_t chip_hz(const board_t *b, uint8_t first) {
+    uint16_t hz = 0;
+    for (uint8_t i = first; i < b->n_channels && i < first + PCA9685_OUTPUTS; i++) {
+        uint16_t own = b->channels[i].config.frame_hz;
+        if ((b->channels[i].flags & BOARD_CH_CONFIGURED) && (hz == 0u || own < hz)) {
+            hz = own;
+        }
+    }
+    return hz;
+}
+
+/* A PCA9685: whole ticks of an oscillator that is not quite what the setup says; returns its frame, us. */
+static uint64_t latch_chip(board_sim_t *s, uint8_t i) {
+    const board_t *b = &s->board;
+    uint8_t chip = (uint8_t)((i - OWN_CHANNELS) / PCA9685_OUTPUTS);
+    uint16_t assumed = chip < 3u ? b->setup[BOARD_SETUP_OSCILLATOR + chip] : BOARD_OSCILLATOR_NOMINAL;
+    uint8_t prescale = pca9685_prescale(chip_hz(b, (uint8_t)(OWN_CHANNELS + PCA9685_OUTPUTS * chip)), assumed);
+    uint64_t unit = 400u * ((uint64_t)prescale + 1u); /* us x oscillator in a tick */
+    uint16_t pulse_us = board_pulse_us(b, i), ticks = 0;
+    if (pulse_us != 0u) {
+        const board_channel_config_t *c = &b->channels[i].config;
+        ticks = pca9685_ticks(pulse_us, c->low_us, c->high_us, pca9685_ticks_per_us_q16(prescale, assumed));
+    }
+    s->latched_us[i] = (uint16_t)((ticks * unit + s->oscillator[chip] / 2u) / s->oscillator[chip]);
+    return 4096u * unit / s->oscillator[chip];
+}
+
 static void latch(board_sim_t *s) {
     for (uint8_t i = 0; i < s->board.n_channels; i++) {
         if (s->now_us >= s->next_frame_us[i]) {
             uint16_t hz = s->board.channels[i].config.frame_hz;
             uint64_t period_us = 1000000u / (hz == 0u ? 50u : hz);
+            if (i >= OWN_CHANNELS && hz != 0u) {
+                period_us = latch_chip(s, i);
+            } else {
+                s->latched_us[i] = board_pulse_us(&s->board, i);
+            }
             s->next_frame_us[i] = (s->now_us / period_us + 1u) * period_us;
-            s->latched_us[i] = board_pulse_us(&s->board, i);
         }
     }
 }
@@ -98,6 +138,12 @@ void boardsim_estop(board_sim_t *s, uint8_t open) { board_input_estop(&s->board,
 
 void boardsim_supply(board_sim_t *s, uint16_t supply_mv, uint16_t current_ma) {
     board_input_supply(&s->board, supply_mv, current_ma);
+}
+
+void boardsim_oscillator(board_sim_t *s, uint8_t chip, uint16_t oscillator) {
+    if (chip < CHIPS && oscillator != 0u) {
+        s->oscillator[chip] = oscillator;
+    }
 }
 
 uint8_t boardsim_state(const board_sim_t *s) { return s->board.state; }

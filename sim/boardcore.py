@@ -51,6 +51,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "boardsim_restore": (None, [pointer, u8, u16]),
         "boardsim_estop": (None, [pointer, u8]),
         "boardsim_supply": (None, [pointer, u16, u16]),
+        "boardsim_oscillator": (None, [pointer, u8, u16]),
         "boardsim_state": (u8, [pointer]),
         "boardsim_size": (u32, []),
     }
@@ -103,6 +104,10 @@ class BoardCore:
     def set_supply(self, supply_mv: int, current_ma: int) -> None:
         """What the board's analogue inputs see."""
         self._core.boardsim_supply(self._handle, supply_mv, current_ma)
+
+    def set_oscillator(self, chip: int, oscillator_hz: float) -> None:
+        """The true oscillator of the PCA9685 behind channels 12 + 16 x chip and on (25 MHz, off by some percent)."""
+        self._core.boardsim_oscillator(self._handle, chip, round(oscillator_hz / 2500.0))
 
     @property
     def state(self) -> int:

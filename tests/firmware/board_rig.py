@@ -27,6 +27,7 @@ class Board(Protocol):
     def widths(self) -> NDArray[np.float64]: ...
     def estop(self, opened: bool) -> None: ...
     def supply(self, supply_mv: int, current_ma: int) -> None: ...
+    def oscillator(self, chip: int, hz: float) -> None: ...
 
 
 class PcBoard:
@@ -54,6 +55,9 @@ class PcBoard:
 
     def supply(self, supply_mv: int, current_ma: int) -> None:
         self.core.set_supply(supply_mv, current_ma)
+
+    def oscillator(self, chip: int, hz: float) -> None:
+        self.core.set_oscillator(chip, hz)
 
 
 class MegaBoard:
@@ -84,6 +88,9 @@ class MegaBoard:
     def supply(self, supply_mv: int, current_ma: int) -> None:
         """As sensors of 1 mV/mA and a divider by 4 would show it (see Rig.sensors)."""
         self.core.set_analogue(current_ma, supply_mv // 4)
+
+    def oscillator(self, chip: int, hz: float) -> None:
+        self.core.set_chip(chip, oscillator_hz=hz)
 
 
 @dataclass

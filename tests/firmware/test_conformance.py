@@ -367,6 +367,22 @@ def test_flags_while_enabling_and_moving(rig: Rig) -> None:
     assert rig.read(0, 1).channels[0][0] & MOVING
 
 
+@pytest.mark.parametrize("error", [-0.06, 0.04])
+def test_an_oscillator_that_is_off_is_corrected_by_the_setup(rig: Rig, error: float) -> None:
+    rig.board.oscillator(1, 25e6 * (1 + error))
+    rig.bring_up(30)
+    wrong_us = rig.board.widths()[30]
+    assert wrong_us == pytest.approx(1500 / (1 + error), abs=5)  # what nobody measured
+    rig.do(DISARM)  # park, low
+    rig.wait(1000)
+    rig.do(SETUP, struct.pack("<BH", 2, round(10_000 * (1 + error))))
+    rig.wait(200)
+    rig.arm()
+    rig.do(ENABLE, b"\xff\4\0")
+    rig.keep(150)
+    assert rig.board.widths()[30] == pytest.approx(1500, abs=2.6)
+
+
 def test_both_tell_the_same_story() -> None:
     """A session in one script: every acknowledgement equal, every pulse within a step of its ramp and a tick."""
     from board_rig import MegaBoard, PcBoard

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from board_host import CONFIG, ENABLE, config
-from board_rig import ARMED, CYCLES_PER_US, LOST, ON, SETUP, MegaBoard, Rig
+from board_rig import ARMED, CYCLES_PER_US, LOST, ON, MegaBoard, Rig
 
 from animaface.sim.emulator import eeprom_image
 
@@ -62,24 +62,6 @@ def test_a_chip_quantises_and_takes_over_at_frame_boundaries(mega: Rig) -> None:
         assert widths[-1] == pytest.approx(target, abs=0.5 * tick_us + 0.1)
         assert widths / tick_us == pytest.approx(np.rint(widths / tick_us), abs=0.02)  # whole ticks
         assert np.diff(rises) == pytest.approx(4096 * tick_us, abs=1)  # no frame is cut by a write
-
-
-@pytest.mark.parametrize("error", [-0.06, 0.04])
-def test_an_oscillator_that_is_off_is_corrected_by_the_setup(error: float, shim: None) -> None:
-    rig = Rig(MegaBoard())
-    rig.board.core.set_chip(1, oscillator_hz=25e6 * (1 + error))
-    rig.bring_up(30)
-    wrong_us = rig.board.widths()[30]
-    assert wrong_us == pytest.approx(1500 / (1 + error), abs=5)  # what nobody measured
-    rig.do(5)  # DISARM: park, low
-    rig.wait(1000)
-    rig.do(SETUP, struct.pack("<BH", 2, round(10_000 * (1 + error))))
-    rig.wait(200)
-    rig.arm()
-    rig.do(ENABLE, b"\xff\4\0")
-    rig.keep(150)
-    assert rig.board.widths()[30] == pytest.approx(1500, abs=2.6)
-    rig.board.core.close()
 
 
 def test_no_pulse_is_ever_cut_or_stretched_on_and_off(mega: Rig) -> None:
