@@ -21,10 +21,12 @@ from animaface.app.commands import (
     flash,
     init,
     jog,
+    live,
     perform,
     play,
     ports,
     report,
+    say,
     setup_board,
     setup_motors,
     simulate,
@@ -42,7 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, jog, stop, flash,
+    doctor, demo, play, live, say, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
+    jog, stop, flash,
 )  # fmt: skip
 for module in _COMMANDS:
     app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)

@@ -1,0 +1,1 @@
+"""A face that speaks while the sound is coming in: sources, clocks, the streaming way to the motors."""

@@ -1,0 +1,156 @@
+"""Frames of a face -> motor commands at any sound time, as they become known.
+
+Every actuator reads the curves ahead by its own lag, so that what is slow is told earlier; where the future
+isn't known yet it takes the newest there is. An interruption leads the mouth to how it last lay in silence
+and brings it back when what was said before has passed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.app.motion import Motion, Solver
+from animaface.robot.config import FaceConfig
+from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS
+from animaface.robot.limits import HEAT_TAU_S, HOLD_POWER
+from animaface.selfmodel.runtime import FaceInverse
+
+Array = NDArray[np.float64]
+MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
+HUSH_S: Final = 0.05
+"""An interrupted mouth is told to be shut within this time."""
+RETURN_S: Final = 0.2
+_KEPT_S: Final = 4.0
+_WARM, _HOT = 0.3, 0.7
+_RELAXES_BY: Final = 0.7
+
+
+@dataclass(frozen=True)
+class _Hush:
+    begins_s: float
+    ends_s: float
+    shut_u: Array
+
+    def share(self, sound_s: float) -> float:
+        return min(
+            _smooth((sound_s - self.begins_s) / HUSH_S), 1.0 - _smooth((sound_s - self.ends_s) / RETURN_S)
+        )
+
+
+class MotorStream:
+    """push frames, ask `at` a sound time. One thread uses it."""
+
+    def __init__(self, config: FaceConfig, motion: Motion) -> None:
+        self.names = config.names
+        self._solver: Solver = motion.solver
+        self._lag_s = motion.lag_s
+        self._mouth = np.array([a.region in MOUTH_REGIONS for a in config.actuators.values()])
+        if isinstance(motion.solver, FaceInverse):
+            motion.solver.flush()
+        self._time_s = np.zeros(0)
+        self._u = np.zeros((0, len(self.names)))
+        self._waiting: Array = np.zeros(0)
+        at_rest = motion.solver.solve(np.zeros((2, N_CHANNELS)))[-1]
+        self._quiet_u = at_rest.copy()
+        self._hush: _Hush | None = None
+
+    @property
+    def lookahead_s(self) -> float:
+        """How long the inverse holds a frame back."""
+        frames = self._solver.lookahead_frames if isinstance(self._solver, FaceInverse) else 0
+        return frames / FRAME_RATE_HZ
+
+    @property
+    def mouth_lag_s(self) -> float:
+        """Median lag of the actuators of the mouth."""
+        return (
+            float(np.median(self._lag_s[self._mouth])) if self._mouth.any() else float(np.median(self._lag_s))
+        )
+
+    @property
+    def largest_lag_s(self) -> float:
+        """Of all actuators."""
+        return float(self._lag_s.max())
+
+    @property
+    def newest_s(self) -> float:
+        """Sound time of the newest frame that is solved; -inf before the first."""
+        return float(self._time_s[-1]) if len(self._time_s) else -np.inf
+
+    def push(self, time_s: Array, values: Array, quiet: NDArray[np.bool_]) -> None:
+        """time_s[K] rising, values[K, 55]; quiet[K]: nobody speaks on this frame, the mouth lies still."""
+        if not len(time_s):
+            return
+        self._waiting = np.concatenate([self._waiting, np.asarray(time_s, dtype=np.float64)])
+        u = self._solver.push(values) if isinstance(self._solver, FaceInverse) else self._solver.solve(values)
+        ready, self._waiting = self._waiting[: len(u)], self._waiting[len(u) :]
+        self._time_s = np.concatenate([self._time_s, ready])
+        self._u = np.concatenate([self._u, u])
+        if len(u) and quiet[-1]:
+            self._quiet_u = u[-1].copy()
+        if len(self._time_s):
+            first = int(np.searchsorted(self._time_s, self._time_s[-1] - _KEPT_S))
+            self._time_s, self._u = self._time_s[first:], self._u[first:]
+
+    def at(self, sound_s: float) -> Array | None:
+        """u[N] to be told at `sound_s`; None before the first frame is solved."""
+        if not len(self._time_s) or not np.isfinite(sound_s):
+            return None
+        u = self._read(np.minimum(sound_s + self._lag_s, self._time_s[-1]))
+        hush = self._hush
+        if hush is None:
+            return u
+        share = hush.share(sound_s)
+        if sound_s > hush.ends_s + RETURN_S:
+            self._hush = None
+        return np.asarray(np.where(self._mouth, u + share * (hush.shut_u - u), u))
+
+    def hush(self, begins_s: float, ends_s: float) -> None:
+        """The mouth is shut from sound time `begins_s` on, until what was pushed up to `ends_s` has passed."""
+        shut_u = self._quiet_u
+        if self._hush is not None and begins_s <= self._hush.ends_s:  # shut already, and stays so
+            begins_s, shut_u = self._hush.begins_s, self._hush.shut_u
+        self._hush = _Hush(begins_s, max(ends_s, begins_s + HUSH_S), shut_u)
+
+    def _read(self, at_s: Array) -> Array:
+        """u[N] of each actuator at its own time at_s[N], linear between frames."""
+        time_s, column = self._time_s, np.arange(self._u.shape[1])
+        high = np.clip(np.searchsorted(time_s, at_s), 1, max(len(time_s) - 1, 1))
+        if len(time_s) == 1:
+            return self._u[0].copy()
+        low = high - 1
+        share = np.clip((at_s - time_s[low]) / (time_s[high] - time_s[low]), 0.0, 1.0)
+        return np.asarray(self._u[low, column] * (1.0 - share) + self._u[high, column] * share)
+
+
+class Relaxation:
+    """In idleness, servos that have worked hard come nearer to neutral, where nothing pulls at them.
+
+    A budget per actuator, as the gate keeps one for servos that can't tell their temperature; the gate still
+    has the last word about those that are really hot.
+    """
+
+    def __init__(self, config: FaceConfig) -> None:
+        self.neutral_u = np.array([a.neutral_u for a in config.actuators.values()])
+        self._reach = np.maximum(self.neutral_u, 1.0 - self.neutral_u)
+        self.heat = np.zeros(len(self.neutral_u))
+
+    def apply(self, u: Array, idle: float, dt_s: float) -> Array:
+        """u[N] -> u[N], `idle` 0..1."""
+        hot = _smooth_array((self.heat - _WARM) / (_HOT - _WARM))
+        out = u + idle * _RELAXES_BY * hot * (self.neutral_u - u)
+        hold = (out - self.neutral_u) / self._reach
+        self.heat += (HOLD_POWER * hold * hold - self.heat) * min(dt_s / HEAT_TAU_S, 1.0)
+        return np.asarray(out)
+
+
+def _smooth(x: float) -> float:
+    s = min(max(x, 0.0), 1.0)
+    return s * s * s * (10.0 - 15.0 * s + 6.0 * s * s)
+
+
+def _smooth_array(x: Array) -> Array:
+    s = np.clip(x, 0.0, 1.0)
+    return np.asarray(s * s * (3.0 - 2.0 * s))

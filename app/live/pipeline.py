@@ -1,0 +1,173 @@
+"""Sound -> frames -> motor commands with due times, step by step. One thread; others leave messages."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.app.live.attention import Activity, Attention, State
+from animaface.app.live.microphone import Microphone
+from animaface.app.live.motor_stream import MotorStream, Relaxation
+from animaface.app.live.timelines import Timeline
+from animaface.robot.robot import RATE_HZ
+from animaface.speech.emotion import EmotionMix
+from animaface.speech.perform import PerformedFrames, Performer
+
+Array = NDArray[np.float64]
+PUSH_AHEAD_S: Final = 0.03
+"""Commands leave so long before they are due: enough for a hiccup, little enough to be interrupted."""
+_STALL_S: Final = 0.02
+_QUIET_S: Final = 0.3
+_COSTS: Final = 2000
+
+
+class Motors(Protocol):
+    """What takes commands with due times: the control process."""
+
+    def push(self, due_s: float, u: Array) -> None:
+        """u[N] due at `due_s`, rising."""
+        ...
+
+
+@dataclass
+class Counts:
+    """What happened so far. `points`: commands that were due; of these `late`: made without the frame that
+    belonged there, `skipped`: not made at all because this process had no turn."""
+
+    points: int = 0
+    late: int = 0
+    skipped: int = 0
+    interrupts: int = 0
+    longest_stall_s: float = 0.0
+    state_s: dict[str, float] = field(default_factory=lambda: {"talking": 0.0, "listening": 0.0, "idle": 0.0})
+
+    @property
+    def dropped_share(self) -> float:
+        """Late and skipped over all."""
+        return (self.late + self.skipped) / self.points if self.points else 0.0
+
+
+class LivePipeline:
+    """`step` it a hundred times a second. `interrupt`, `set_emotion` and `set_other` may come from any thread."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        performer: Performer,
+        motors: MotorStream,
+        control: Motors,
+        relaxation: Relaxation,
+        *,
+        push_ahead_s: float = PUSH_AHEAD_S,
+        seed: int = 0,
+        on_interrupt: Callable[[], None] = lambda: None,
+        ear: tuple[Microphone, Activity] | None = None,
+        on_state: Callable[[State], None] = lambda state: None,
+    ) -> None:
+        """`on_interrupt` silences the speaker; `ear` hears others; `on_state` hears of every change."""
+        self.timeline = timeline
+        self.counts = Counts()
+        self.attention = Attention(seed)
+        self._performer, self._motors, self._control = performer, motors, control
+        self._relaxation = relaxation
+        self._ahead_s = push_ahead_s
+        self._on_interrupt, self._on_state = on_interrupt, on_state
+        self._ear = ear
+        self._messages: deque[tuple[str, Any]] = deque()
+        self._other = False
+        self._next_due_s: float | None = None
+        self._pulled_s = 0.0
+        self._costs: deque[float] = deque(maxlen=_COSTS)
+
+    # ---- from any thread
+
+    def interrupt(self) -> None:
+        """Voice and mouth stop; what was waiting must be dropped from the feed by the caller before."""
+        self._messages.append(("interrupt", None))
+
+    def set_emotion(self, emotion: EmotionMix) -> None:
+        """From the next frame on."""
+        self._messages.append(("emotion", emotion))
+
+    def set_other(self, speaking: bool) -> None:
+        """Somebody else begins or ends to speak."""
+        self._messages.append(("other", speaking))
+
+    # ---- the loop's
+
+    @property
+    def state(self) -> State:
+        """What the face is doing."""
+        return self.attention.now.state
+
+    def cost_s(self, q: float) -> float:
+        """Quantile of the time that a block of sound took from sound to commands."""
+        return float(np.quantile(np.array(self._costs), q)) if self._costs else 0.0
+
+    def step(self, now_s: float) -> None:
+        """Work on what has come, and send what is due soon. Falling behind is counted, never made up for."""
+        while self._messages:
+            self._handle(*self._messages.popleft(), now_s)
+        if self._ear is not None:
+            heard = self._ear[0].read()
+            if len(heard):
+                self._other = self._ear[1].push(heard)
+        samples = self.timeline.pull(now_s)
+        if len(samples):
+            began_s = time.perf_counter()
+            self._pulled_s += len(samples) / 16_000
+            self._take_in(self._performer.push(samples))
+            self._costs.append(time.perf_counter() - began_s)
+        self._send(now_s)
+
+    def _take_in(self, frames: PerformedFrames) -> None:
+        if not len(frames):
+            return
+        heard, before = frames.prosody, self.state
+        values = self.attention.advance(frames.values, heard.talking > 0.0, self._other)
+        self._motors.push(frames.time_s, values, heard.quiet_s >= _QUIET_S)
+        self.counts.state_s[self.state] += len(frames) / 60.0
+        if self.state != before:
+            self._on_state(self.state)
+
+    def _send(self, now_s: float) -> None:
+        if self._next_due_s is None:
+            if not np.isfinite(self._motors.newest_s):
+                return
+            self._next_due_s = now_s + 1.0 / RATE_HZ
+        behind_s = now_s - self._next_due_s
+        if behind_s > _STALL_S:
+            missed = int(behind_s * RATE_HZ)
+            self.counts.skipped += missed
+            self.counts.points += missed
+            self.counts.longest_stall_s = max(self.counts.longest_stall_s, behind_s)
+            self._next_due_s += missed / RATE_HZ
+        while self._next_due_s <= now_s + self._ahead_s:
+            self._send_one(self._next_due_s)
+            self._next_due_s += 1.0 / RATE_HZ
+
+    def _send_one(self, due_s: float) -> None:
+        sound_s = self.timeline.sound_at(due_s)
+        u = self._motors.at(sound_s)
+        if u is None:
+            return
+        self.counts.points += 1
+        self.counts.late += sound_s > self._motors.newest_s + 1e-9
+        self.timeline.note(due_s, self._motors.newest_s)
+        self._control.push(due_s, self._relaxation.apply(u, self.attention.now.idle, 1.0 / RATE_HZ))
+
+    def _handle(self, kind: str, value: Any, now_s: float) -> None:
+        if kind == "emotion":
+            self._performer.set_emotion(value)
+        elif kind == "other":
+            self._other = bool(value)
+        else:
+            self.counts.interrupts += 1
+            self._on_interrupt()
+            begins_s = self.timeline.sound_at(self._next_due_s if self._next_due_s is not None else now_s)
+            if np.isfinite(begins_s):
+                self._motors.hush(begins_s, self._pulled_s)
