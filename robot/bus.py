@@ -62,7 +62,7 @@ class Bus(Protocol):
     """A line of servos. Methods raise TransportError (line gone) or DeviceError (device refuses)."""
 
     names: Sequence[str]
-    """Actuators on this line, in the order of u[N]; after `connect` only those that answered."""
+    """Actuators on this line that can be driven or may come back, in the order of u[N]."""
 
     def connect(self) -> list[DeviceInfo]:
         """Open, verify models and firmware, configure limits and watchdogs. No torque yet."""

@@ -192,7 +192,21 @@ class FaceConfig(_Strict):
                     raise ValueError(
                         f"collisions.{name}.terms: {unknown_name('actuator', m, self.actuators)}"
                     )
+            self._check_one_way(name, c)
         return self
+
+    def _check_one_way(self, name: str, collision: "CollisionConfig") -> None:
+        """Members of an `equal` group move as one: against each other in one inequality they could only stall."""
+        for group, g in self.groups.items():
+            if g.agree != "equal":
+                continue
+            up = [m for m in g.members if collision.terms.get(m, 0.0) > 0.0]
+            down = [m for m in g.members if collision.terms.get(m, 0.0) < 0.0]
+            if up and down:
+                raise ValueError(
+                    f"collisions.{name}.terms: {up[0]} and {down[0]} are kept equal by groups.{group}, so their "
+                    f"terms may not have opposite signs; write one term, their sum, for {up[0]} alone"
+                )
 
     def _check_actuator(self, name: str, a: ActuatorConfig) -> None:
         where = f"actuators.{name}"

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-Action = Literal["hold", "drop", "back_off", "reconnect", "mend", "keep_last"]
+Action = Literal["hold", "drop", "back_off", "reconnect", "mend", "relieve", "keep_last"]
 ACTIONS: Final[dict[Action, str]] = {
     "hold": "the last goal is kept",
     "drop": "the actuator is not driven, the rest goes on",
     "back_off": "the allowed way from neutral shrinks until it is cool",
     "reconnect": "the line is opened, verified, armed and eased in when it is back; the rest goes on",
     "mend": "it is set up again, torque on at the measured pose, eased in; the rest goes on",
+    "relieve": "its goal goes to where it says it stands; tried again after 1, 2 .. 32 s; the rest goes on",
     "keep_last": "the newest good value stays",
 }
 
@@ -29,6 +30,7 @@ class Fault(StrEnum):
     CHANNEL = "channel"
     ABSENT = "absent"
     WRONG_MODEL = "wrong model"
+    STUCK = "stuck"
     REQUEST = "request"
     LATE = "late"
     NOISE = "noise"
@@ -83,12 +85,17 @@ RESPONSES: Final[dict[Fault, Response]] = {
         "-", "channel flags in the board's status",
     ),
     Fault.ABSENT: Response(
-        "drop", True, "{where} is configured but absent",
-        "no answer to ping", "only a board that is missing; a servo cannot be seen",
+        "mend", True, "{where} is configured but absent",
+        "no answer to ping; asked again every .2 s", "only a board that is missing; a servo cannot be seen",
     ),
     Fault.WRONG_MODEL: Response(
         "drop", True, "{where} is another model than the face config says",
-        "model number", "cannot be detected",
+        "model number; looked at again every 1, 2 .. 32 s", "cannot be detected",
+    ),
+    Fault.STUCK: Response(
+        "relieve", True, "{where} does not move as it is told",
+        "position unchanged for 1 s while its goal is 4 deg or more away: stalled, or its sensor is dead",
+        "cannot be detected; the thermal budget of the gate goes on",
     ),
     Fault.REQUEST: Response(
         "keep_last", False, "a command for {where} was not a number",

@@ -44,10 +44,17 @@ class Lane:
 
     def connect(self) -> list[DeviceInfo]:
         """Connect; raises TransportError or DeviceError."""
+        self.connected = False
         devices = self.bus.connect()
         self.index = self._indices(self.bus.names)
-        self.connected = bool(len(self.index))
+        self.connected = any(d.present for d in devices)
         return devices
+
+    def seek(self, why: str = "") -> None:
+        """Nobody answered at `connect`, or it would not be armed: look for it from now on, as for a line
+        that was lost."""
+        fault = Fault.LINE if why else Fault.ABSENT
+        self._lose(f"{fault}: {why or f'nobody answered on bus {self.name!r}'}", reconnect=True)
 
     def enable_steps(self) -> Steps[dict[int, float]]:
         """Torque on in pieces -> index in u[N]: u. Raises as the bus does."""
@@ -131,9 +138,10 @@ class Lane:
 
     def _way_back(self, reconnect: bool) -> Steps[Mapping[str, float]]:
         if reconnect:
-            yield from self.bus.connect_steps()
+            devices = yield from self.bus.connect_steps()
             self.index = self._indices(self.bus.names)
-            if not len(self.index):
+            self.connected = any(d.present for d in devices)
+            if not self.connected:
                 raise DeviceError(f"bus {self.name!r}: nobody answers")
         poses = yield from self.bus.enable_steps()
         return poses

@@ -50,7 +50,8 @@ class Robot:
         self._clock = clock
         n = len(self.names)
         self._gate = GateState.at(self.neutral_u)
-        self._present = np.zeros(n, dtype=bool)
+        self._answered = np.zeros(n, dtype=bool)
+        self._present = self._answered.copy()
         self._ease_from, self._ease_since_s = self.neutral_u.copy(), np.full(n, -np.inf)
         self._easing_until_s = -np.inf
         self._last_s = -np.inf
@@ -68,28 +69,29 @@ class Robot:
         """
         devices: list[DeviceInfo] = []
         errors: list[AnimafaceError] = []
-        self._present[:] = False
         for lane in self.lanes:
             try:
                 devices += lane.connect()
             except AnimafaceError as e:
                 errors.append(e)
                 devices += [DeviceInfo(self.names[i], False, problem=e.message) for i in lane.own]
-                continue
-            self._present[lane.index] = True
-        if not self._present.any():
+        there = {d.actuator for d in devices if d.present}
+        self._answered[:] = [name in there for name in self.names]
+        if not there:
             if errors:
                 raise errors[0]
             raise DeviceError(
                 "no actuator of this face answers: " + "; ".join(sorted({d.problem for d in devices})),
                 next_step="check the servos' power; animaface doctor",
             )
-        self._present &= ~self._with_mates(~self._present)
+        self._present = ~self._with_mates(~self._answered)
         dropped = tuple(n for n, there in zip(self.names, self._present, strict=True) if not there)
         warning = self._warning(devices, dropped)
         if warning:
             log.warning(warning)
             self.events.append(Event(self._clock.now_s(), warning))
+        missing = {d.actuator: d.problem for d in devices if not d.present}
+        self._faults = {name: f"{Fault.ABSENT}: {problem}" for name, problem in missing.items()}  # told
         return ConnectReport(devices, dropped, warning)
 
     def arm(self) -> dict[str, float]:
@@ -108,12 +110,14 @@ class Robot:
         self._gate = GateState.at(self.neutral_u, self._gate.heat)
         for lane in self.lanes:
             if not lane.connected:
+                lane.seek()
                 continue
             try:
                 poses |= yield from self._arm_lane(lane, on)
             except AnimafaceError as e:
                 errors.append(e)
                 self.events.append(Event(self._clock.now_s(), e.message))
+                lane.seek(e.message)
             else:
                 on.append(lane)
                 self._resume(poses)
@@ -227,6 +231,8 @@ class Robot:
         position, speed = self._gate.position.copy(), self._gate.speed.copy()
         request = self._gate.request.copy()
         now = self._clock.now_s()
+        self._answered[list(poses)] = True
+        self._present = ~self._with_mates(~self._answered)
         for i, u in poses.items():
             position[i] = request[i] = self._ease_from[i] = u
             speed[i] = 0.0

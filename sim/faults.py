@@ -27,7 +27,7 @@ FAULTS: dict[str, Callable[["SimWorld", Mapping[str, Any]], None]] = {
     "freeze_sensor": lambda w, r: w.freeze_sensor(r["name"], _flag(r)),
     "block_servo": lambda w, r: w.block_servo(r["name"], _flag(r)),
     "wrong_model": lambda w, r: w.wrong_model(r["name"], r["model"]),
-    "supply": lambda w, r: w.supply(r["bus"], float(r["volts"])),
+    "supply": lambda w, r: w.supply(r["bus"], None if r["volts"] is None else float(r["volts"])),
     "noise": lambda w, r: w.noise(r["bus"], int(r.get("size", 200))),
     "usb_latency": lambda w, r: w.usb_latency(r["bus"], float(r["seconds"])),
     "reset_board": lambda w, r: w.reset_board(r["bus"]),

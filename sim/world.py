@@ -31,6 +31,9 @@ def default_plant(config: FaceConfig, seed: int, timestep_s: float = PERIOD_S) -
     return SimFace(config, seed=seed, timestep_s=timestep_s)
 
 
+_BOARD_SUPPLY_V = 6.0
+
+
 class SimLine(MemoryTransport):
     """A line in memory whose speed the host may change, as when it looks for servos."""
 
@@ -221,14 +224,14 @@ class SimWorld:
             raise ConfigError(unknown_name("model", model, MODELS))
         self._on_servo(name, lambda s: s.become(model))
 
-    def supply(self, bus: str, volts: float) -> None:
-        """The servo supply of a line sags or rises."""
+    def supply(self, bus: str, volts: float | None) -> None:
+        """The servo supply of a line sags or rises; None: as it should be again, for every model."""
         device = self.device(bus)
         if isinstance(device, VirtualDynamixelBus):
             for servo in device.servos:
                 servo.set_supply(volts)
         else:
-            device.core.set_supply(round(volts * 1000.0), 0)
+            device.core.set_supply(round((volts or _BOARD_SUPPLY_V) * 1000.0), 0)
 
     def noise(self, bus: str, size: int) -> None:
         """A burst of `size` random bytes, on both ends of the line."""

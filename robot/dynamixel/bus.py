@@ -45,7 +45,6 @@ class DynamixelBus:
         self._all = [Servo(a) for a in config.on_bus(bus)]
         self.names = tuple(s.name for s in self._all)
         self._line: DynamixelLine | None = None
-        self._known: set[str] = set()
         self._use(self._all)
 
     # ---- connect and enable
@@ -68,10 +67,10 @@ class DynamixelBus:
                 else:
                     yield from set_up(line, servo)
         line.patient = False
-        self._use([s for s in self._all if s.online or s.name in self._known])
+        self._use(self._all)
         for i, servo in enumerate(self._servos):
-            if not servo.online:  # it was there before the line was lost: asked for until it is back
-                self._health.lose(i, Fault.SILENT, servo.problem)
+            if not servo.online:  # asked for until it is there
+                self._health.lose(i, servo.why_not, servo.problem)
         return [s.info() for s in self._all]
 
     def enable(self) -> Mapping[str, float]:
@@ -93,7 +92,6 @@ class DynamixelBus:
         self._guard([s for s in self._servos if s.enabled])
         self._last_write_s = self._clock.now_s()
         self._armed = True
-        self._known |= set(out)
         return out
 
     # ---- one tick: collect, write, request
@@ -153,7 +151,6 @@ class DynamixelBus:
     def release(self) -> None:
         """Torque off, twice, because a sync write has no answer."""
         self._armed = False
-        self._known.clear()
         if self._line is None:
             return
         ids = [s.servo_id for s in self._all if s.online]
@@ -248,9 +245,18 @@ class DynamixelBus:
             if len(reply.data) == FEEDBACK_BLOCK[1]:
                 self._feedback[:, i] = self._decode(reply.data, i)
                 self._seen_s[i] = now_s
+                self._mind_stuck(i, reply.data, now_s)
             elif self._asked_health:
                 goal = int(self._asked_goals[i]) if self._armed else None
                 self._health.examine(i, reply.data, goal, now_s)
+
+    def _mind_stuck(self, i: int, data: bytes, now_s: float) -> None:
+        """A shaft that something holds, or whose sensor died: its goal goes to where it says it is."""
+        position = reg.PRESENT_POSITION.decode(data, FEEDBACK_BLOCK[0])
+        goal = int(self._asked_goals[i])
+        if self._armed and self._servos[i].enabled and self._health.stuck(i, position, goal, now_s):
+            here = min(max(position, int(self._low[i])), int(self._high[i]))
+            self._lined.sync_write(reg.GOAL_POSITION, {self._ids[i]: here})
 
     def _decode(self, data: bytes, i: int) -> tuple[float, float, float, float]:
         start = FEEDBACK_BLOCK[0]

@@ -12,7 +12,10 @@ from animaface.robot.face.errors import DeviceError
 from animaface.robot.faults import Fault
 
 LOST_AFTER_MISSES, LOST_AFTER_S = 3, 0.25
-_ASK_LOST_S = 0.2
+_ASK_LOST_S, _ASK_ANY_LOST_S = 0.2, 0.1  # each lost one, and all together: a question to nobody blocks the line
+_STILL_COUNTS, _FAR_COUNTS, _STUCK_S = 8, 46, 1.0  # .7 deg, 4 deg: further than any servo droops
+_FORGET_STUCK_S = 10.0
+_LONG_S = 0.1  # a pause of mending in which the line is free for others
 _GOAL_SLACK_COUNTS = 2
 _MEND_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
@@ -31,10 +34,15 @@ class Health:
         self._not_before_s = [0.0] * n
         self._heard_s = [0.0] * n
         self._ask_again_s = [0.0] * n
+        self._ask_any_lost_s = 0.0
+        self._anchor = [0] * n
+        self._still_s = [0.0] * n
+        self._looked_s = [0.0] * n
+        self._stuck_s = [-_FORGET_STUCK_S] * n
+        self._stuck_tries = [0] * n
         self._to_mend: list[int] = []
-        self._mending: int | None = None
-        self._steps: Steps[float] | None = None
-        self._due_s = 0.0
+        self._mending: dict[int, tuple[float, Steps[float]]] = {}  # due, s, and what is left to do
+        self._talking: int | None = None
         self._resumed: dict[str, float] = {}
 
     def faults(self) -> dict[str, str]:
@@ -52,8 +60,11 @@ class Health:
         for _ in range(len(self._alone)):
             i = self._alone.pop(0)
             self._alone.append(i)
-            if self._fault[i] is None or now_s >= self._ask_again_s[i]:
+            if self._fault[i] is None:
+                return (self._servos[i].servo_id,)
+            if now_s >= max(self._ask_again_s[i], self._ask_any_lost_s):
                 self._ask_again_s[i] = now_s + _ASK_LOST_S
+                self._ask_any_lost_s = now_s + _ASK_ANY_LOST_S
                 return (self._servos[i].servo_id,)
         return ()
 
@@ -94,7 +105,7 @@ class Health:
         """The servo no longer follows."""
         self._fault[i] = (fault, detail)
         self._servos[i].enabled = False
-        if fault is Fault.SILENT and i not in self._alone:
+        if fault in (Fault.SILENT, Fault.ABSENT) and i not in self._alone:
             self._alone.append(i)
 
     def examine(self, i: int, block: bytes, goal: int | None, now_s: float) -> None:
@@ -118,35 +129,77 @@ class Health:
         if self._fault[i] is not None:
             self._want_mend(i, now_s)
 
+    def stuck(self, i: int, position: int, goal: int, now_s: float) -> bool:
+        """Whether servo i has told the same position for a second in all while its goal was elsewhere; then
+        it is lost, and tried again after longer and longer pauses."""
+        passed_s, self._looked_s[i] = min(now_s - self._looked_s[i], 0.1), now_s
+        if abs(position - self._anchor[i]) > _STILL_COUNTS:
+            self._anchor[i], self._still_s[i] = position, 0.0
+        elif abs(goal - position) > _FAR_COUNTS:
+            self._still_s[i] += passed_s
+        if self._still_s[i] <= _STUCK_S:
+            return False
+        self._still_s[i] = 0.0
+        if now_s - self._stuck_s[i] > _FORGET_STUCK_S + self._pause_s(self._stuck_tries[i]):
+            self._stuck_tries[i] = 0
+        self._stuck_s[i] = now_s
+        self._not_before_s[i] = now_s + self._pause_s(self._stuck_tries[i])
+        self._stuck_tries[i] += 1
+        self.lose(i, Fault.STUCK, "it tells the same position whatever it is told")
+        return True
+
+    @staticmethod
+    def _pause_s(tries: int) -> float:
+        return _MEND_AGAIN_S[min(tries, len(_MEND_AGAIN_S) - 1)]
+
     def _want_mend(self, i: int, now_s: float) -> None:
-        if i not in self._to_mend and i != self._mending and now_s >= self._not_before_s[i]:
+        if i not in self._to_mend and i not in self._mending and now_s >= self._not_before_s[i]:
             self._to_mend.append(i)
 
     def mend(self, line: DynamixelLine, now_s: float, guard: Callable[[list[Servo]], None]) -> bool:
-        """Do the next piece of mending, if any is due. True when the line is taken by it."""
-        if self._steps is None:
-            if not self._to_mend:
-                return False
-            self._mending = self._to_mend.pop(0)
-            self._steps = _mended(line, self._servos[self._mending])
-            self._due_s = now_s
-        if now_s < self._due_s:
+        """Do the next piece of mending, if any is due. True when the line is taken by it.
+
+        One at a time talks; those that wait for a restart wait together.
+        """
+        if self._talking is None:
+            self._talking = self._next_to_talk(line, now_s)
+        if self._talking is None:
+            return False
+        i = self._talking
+        due_s, steps = self._mending[i]
+        if now_s < due_s:
             return line.busy
-        i = self._mending if self._mending is not None else 0
         try:
-            self._due_s = now_s + next(self._steps)
+            wait_s = next(steps)
         except StopIteration as end:
             self._fault[i] = None
             self._ignored[i] = self._tries[i] = 0
             self._resumed[self._servos[i].name] = end.value
             guard([self._servos[i]])
-            self._steps = self._mending = None
+            self._done_with(i)
         except DeviceError:
-            wait_s = _MEND_AGAIN_S[min(self._tries[i], len(_MEND_AGAIN_S) - 1)]
+            self._not_before_s[i] = now_s + self._pause_s(self._tries[i])
             self._tries[i] += 1
-            self._not_before_s[i] = now_s + wait_s
-            self._steps = self._mending = None
+            self._done_with(i)
+        else:
+            self._mending[i] = now_s + wait_s, steps
+            if wait_s >= _LONG_S:
+                self._talking = None
         return True
+
+    def _next_to_talk(self, line: DynamixelLine, now_s: float) -> int | None:
+        for i, (due_s, _) in self._mending.items():
+            if due_s <= now_s:
+                return i
+        if not self._to_mend:
+            return None
+        i = self._to_mend.pop(0)
+        self._mending[i] = now_s, _mended(line, self._servos[i])
+        return i
+
+    def _done_with(self, i: int) -> None:
+        del self._mending[i]
+        self._talking = None
 
 
 def _mended(line: DynamixelLine, servo: Servo) -> Steps[float]:

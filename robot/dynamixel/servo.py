@@ -6,6 +6,7 @@ from animaface.robot.bus import DeviceInfo
 from animaface.robot.config import ActuatorConfig
 from animaface.robot.dynamixel import registers as reg
 from animaface.robot.dynamixel.registers import CURRENT_A_PER_COUNT, DEG_PER_COUNT, DEG_S_PER_COUNT, Register
+from animaface.robot.faults import Fault
 
 _PROFILE_MARGIN = 1.25  # the gate is the limit; the servo's own profile is the net below it
 _POSITION_MODE = 3
@@ -19,6 +20,7 @@ class Servo:
     online: bool = False
     enabled: bool = False
     silent: bool = False
+    wrong: bool = False
     misses: int = 0
     problem: str = ""
     firmware: int = 0
@@ -28,6 +30,13 @@ class Servo:
     def name(self) -> str:
         """Actuator name."""
         return self.config.name
+
+    @property
+    def why_not(self) -> Fault:
+        """What `problem` is a case of, after a set-up that did not end online."""
+        if self.silent:
+            return Fault.ABSENT
+        return Fault.WRONG_MODEL if self.wrong else Fault.HARDWARE
 
     @property
     def servo_id(self) -> int:

@@ -18,7 +18,7 @@ _SLOW_TIME_S = 1.0
 def set_up(line: DynamixelLine, servo: Servo) -> Steps[None]:
     """Verify and configure one servo; ends with `servo.online` or `servo.problem`. Torque stays as it
     was, unless EEPROM must change."""
-    servo.online = servo.enabled = servo.silent = False
+    servo.online = servo.enabled = servo.silent = servo.wrong = False
     servo.misses = 0
     servo.problem = ""
     try:
@@ -68,6 +68,7 @@ def _verify(servo: Servo) -> None:
     found = reg.MODEL_NUMBER.decode(servo.eeprom)
     servo.firmware = reg.FIRMWARE.decode(servo.eeprom)
     wanted = servo.config.servo.model_number
+    servo.wrong = found != wanted or servo.firmware < reg.MIN_FIRMWARE
     if found != wanted:
         known = {m.model_number: name for name, m in SERVO_MODELS.items() if m.model_number}
         raise DeviceError(

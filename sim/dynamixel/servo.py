@@ -258,9 +258,10 @@ class VirtualServo(ControlTable):
         """Fault injection: be that hot now."""
         self._temperature_c = temperature_c
 
-    def set_supply(self, supply_v: float) -> None:
-        """Fault injection: a sagging or rising supply."""
-        self._supply_counts = round(supply_v * 10.0)
+    def set_supply(self, supply_v: float | None) -> None:
+        """Fault injection: a sagging or rising supply; None: what this model is made for."""
+        usual = self.model.items[144].default
+        self._supply_counts = usual if supply_v is None else round(supply_v * 10.0)
 
     def freeze_sensor(self, frozen: bool) -> None:
         """Fault injection: the position sensor keeps telling the present angle."""
