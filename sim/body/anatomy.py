@@ -103,7 +103,7 @@ CRANKS: Final[dict[str, Crank]] = {
     "lip_lower": Crank(21 * _D, (60, 165), 1.4, 0.3, (0.10, -1, 0), (0, 0, 1), 13 * _D, 6),
     "lip_lower_middle": Crank(21 * _D, (60, 165), 1.4, 0.3, (0, -1, 0), (0, 0, 1), 13 * _D, 6),
     # joints: stroke in rad (lids, eyes, jaw, neck) or m (jaw slide, tongue)
-    "lid_upper": Crank(np.deg2rad(56), (62, 150), 1.4, 0.1),
+    "lid_upper": Crank(np.deg2rad(55), (62, 150), 1.3, 0.25),
     "lid_lower": Crank(np.deg2rad(-16), (75, 168), 1.5, 0.1),
     "eye_yaw": Crank(np.deg2rad(60), (148, 32), 3.0),
     "eye_pitch": Crank(np.deg2rad(52), (150, 30), 2.4),

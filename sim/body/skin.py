@@ -18,7 +18,7 @@ from animaface.sim.body import anatomy
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_MEMBRANE, _BENDING, _FOUNDATION = 60.0, 14.0, 26.0  # N/m; by eye: wide smooth fields without dents
+_MEMBRANE, _BENDING, _FOUNDATION = 60.0, 20.0, 7.0  # N/m; by eye: wide smooth fields without dents
 _STIFF_FOUNDATION = 400.0
 _GLUE = 900.0  # N/m per vertex that hangs on a bar, where a contact pushes against it
 
