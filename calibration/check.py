@@ -1,6 +1,6 @@
 """The finished calibration tried out on the face: the fixed path, every ARKit shape, and speech."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -41,19 +41,23 @@ def score_self_model(learned: Learned, training: list[Recording], exam: Recordin
     return {"poses": len(seen), "models": scores, "head_error_deg": head_error}
 
 
-def expressions() -> tuple[tuple[str, ...], Array]:
-    """Names and values[E, 55] of what is tried: the 52 shapes at 1 and the emotions."""
+def expressions(only: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
+    """Names and values[E, 55] of what is tried: the 52 shapes at 1 and the emotions, or `only` some of them."""
     names = (*ARKIT_NAMES, *EMOTIONS)
     values = np.zeros((len(names), N_CHANNELS))
     values[np.arange(len(ARKIT_NAMES)), np.arange(len(ARKIT_NAMES))] = 1.0
     for row, parts in zip(values[len(ARKIT_NAMES) :], EMOTIONS.values(), strict=True):
         row[:] = pose(parts)
+    if only:
+        pick = [names.index(n) for n in only]
+        return tuple(only), values[pick]
     return names, values
 
 
-def try_expressions(recorder: Recorder, inverse: FaceInverse, neutral_u: Array, progress: Progress) -> Array:
-    """[E, 478, 3] what each expression looks like, held for HELD_S from neutral."""
-    _, values = expressions()
+def try_expressions(
+    recorder: Recorder, inverse: FaceInverse, values: Array, neutral_u: Array, progress: Progress
+) -> Array:
+    """[E, 478, 3] what each of values[E, 55] looks like, held for HELD_S from neutral."""
     u = _held(inverse, values)
     done = []
     for k, row in enumerate(u):

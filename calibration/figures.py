@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from animaface.robot.face.landmarks import (
     INNER_LOWER,
@@ -26,9 +27,10 @@ from animaface.robot.face.landmarks import (
 
 matplotlib.use("Agg")
 Array = NDArray[np.float64]
+Colour = tuple[float, float, float]
 
 INK, PAPER, SKIN, ASKED, DONE, BEST = "#22262b", "#fbfaf7", "#f1dfd0", "#3b6ea5", "#c2542d", "#8aa399"
-_FONT: Final = {"family": "DejaVu Sans", "size": 8}
+_FONT: Final[dict[str, Any]] = {"family": "DejaVu Sans", "size": 8}
 
 
 @cache
@@ -57,16 +59,21 @@ def _lines() -> tuple[tuple[int, ...], ...]:
 
 
 def draw_face(
-    ax: Any, landmarks_m: Array, *, colour: str = INK, fill: str | None = SKIN, width: float = 0.9
+    ax: Any,
+    landmarks_m: Array,
+    *,
+    colour: str = INK,
+    width: float = 0.9,
+    tint: Mapping[str, Colour] | None = None,
 ) -> None:
-    """One face, seen from the front (the subject's left on the right), mm."""
+    """One face, seen from the front (the subject's left on the right), mm; regions tinted as told."""
     p = 1e3 * landmarks_m[:, :2]
-    if fill is not None:
-        order = np.argsort(landmarks_m[:N_VERTICES, 2][_drawn_triangles()].mean(axis=1))
-        shade = _shade(landmarks_m)[order]
-        ax.add_collection(
-            PolyCollection(p[_drawn_triangles()[order]], facecolors=shade, edgecolors=shade, linewidths=0.3)
-        )
+    order = np.argsort(landmarks_m[:N_VERTICES, 2][_drawn_triangles()].mean(axis=1))
+    skin = _shade(landmarks_m)
+    if tint:
+        skin = _tinted(skin, tint)
+    skin, corners = skin[order], list(p[_drawn_triangles()[order]])
+    ax.add_collection(PolyCollection(corners, facecolors=skin, edgecolors=skin, linewidths=0.3))
     ax.add_collection(
         LineCollection(
             [p[list(line)] for line in _lines()], colors=colour, linewidths=width, capstyle="round"
@@ -86,7 +93,7 @@ def draw_face(
 def _frame(ax: Any) -> None:
     p = 1e3 * neutral_m()[:N_VERTICES, :2]
     ax.set_xlim(p[:, 0].min() - 6, p[:, 0].max() + 6)
-    ax.set_ylim(p[:, 1].min() - 22, p[:, 1].max() + 6)
+    ax.set_ylim(p[:, 1].min() - 24, p[:, 1].max() + 14)
     ax.set_aspect("equal")
     ax.axis("off")
 
@@ -99,28 +106,30 @@ def _shade(landmarks_m: Array) -> Array:
     normal *= np.where(normal[:, [2]] < 0, -1.0, 1.0)
     light = np.clip(normal @ np.array([-0.25, 0.45, 0.86]), 0.0, 1.0)
     base = np.array(matplotlib.colors.to_rgb(SKIN))
-    return np.clip(base[None] * (0.62 + 0.42 * light[:, None]), 0.0, 1.0)
+    return np.asarray(np.clip(base[None] * (0.62 + 0.42 * light[:, None]), 0.0, 1.0))
+
+
+def _tinted(skin: Array, tint: Mapping[str, Colour]) -> Array:
+    """[K, 3] the skin's shade in the colour of the region that most corners of a triangle belong to."""
+    owner = np.full(N_VERTICES, -1)
+    for k, name in enumerate(tint):
+        owner[[i for i in regions()[name] if i < N_VERTICES]] = k
+    corners = owner[_drawn_triangles()]
+    out = skin.copy()
+    light = skin.mean(axis=1, keepdims=True) / skin.mean()
+    for k, colour in enumerate(tint.values()):
+        share = (corners == k).mean(axis=1)[:, None] * 0.85
+        out = (1.0 - share) * out + share * np.clip(np.array(colour) * light, 0.0, 1.0)
+    return np.asarray(out)
 
 
 def region_picture(neutral: Array, relative: Mapping[str, float]) -> str:
     """The face with each region coloured by its relative error -> data URI."""
     figure = Figure(figsize=(4.2, 4.6), facecolor=PAPER)
     ax = figure.add_subplot()
-    draw_face(ax, neutral, fill=SKIN)
     scale = matplotlib.colors.LinearSegmentedColormap.from_list("error", ["#4d8f6b", "#e5c35c", "#c2542d"])
     norm = matplotlib.colors.Normalize(0.0, 0.3)
-    for name in REGION_NAMES:
-        index = [i for i in regions()[name] if i < N_VERTICES]
-        colour = scale(norm(relative[name])) if name in relative else (0.7, 0.7, 0.7, 0.6)
-        ax.scatter(
-            1e3 * neutral[index, 0],
-            1e3 * neutral[index, 1],
-            s=13,
-            color=colour,
-            linewidths=0.3,
-            edgecolors=INK,
-            zorder=3,
-        )
+    draw_face(ax, neutral, tint={n: scale(norm(relative[n]))[:3] for n in REGION_NAMES if n in relative})
     bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, scale), ax=ax, shrink=0.55, pad=0.01)
     bar.set_label("error / motion", **_FONT)
     bar.ax.tick_params(labelsize=7)
@@ -165,7 +174,7 @@ def pair_picture(target_m: Array, done_m: Array) -> str:
             color=colour,
             **_FONT,
         )
-    return _png(figure, dpi=88)
+    return _png(figure, dpi=88, colours=64)
 
 
 def bars_of_actuators(values: Mapping[str, float], unit: str, colours: Sequence[str]) -> str:
@@ -190,9 +199,11 @@ def _plain(ax: Any) -> None:
     ax.set_axisbelow(True)
 
 
-def _png(figure: Figure, dpi: int = 110) -> str:
+def _png(figure: Figure, dpi: int = 110, colours: int = 96) -> str:
+    """A picture with a small palette: a page of sixty faces stays small."""
     out = io.BytesIO()
-    figure.savefig(
-        out, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.04, pil_kwargs={"optimize": True}
-    )
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    figure.savefig(out, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.04)
+    small = io.BytesIO()
+    picture = Image.open(out).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    picture.save(small, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()

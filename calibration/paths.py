@@ -74,6 +74,10 @@ def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
     u = np.tile(body.neutral_u, (frames, 1))
     for members in body.regions.values():
         u[:, members] = _region_path(body, list(members), frames, random)
+    for (
+        equal
+    ) in body.limits.equal:  # those that agree follow the first, or their mean would stay in the middle
+        u[:, equal] = u[:, [equal[0]]]
     return body.limits.made_legal(u)
 
 

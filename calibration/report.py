@@ -39,7 +39,7 @@ def write_report(
     path: Path, meta: Mapping[str, Any], retarget: Retarget, done_m: Array, reachable_m: Array
 ) -> None:
     """Write the page. `meta` is calibration.json; done_m and reachable_m [E, 478, 3] of check.expressions()."""
-    names, values = expressions()
+    names, values = expressions([row["name"] for row in meta["shapes"]])
     asked_m = retarget.landmarks_m(values)
     parts = [
         _head(meta),

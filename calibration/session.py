@@ -38,7 +38,11 @@ STEPS: Final = ("neutral", "lags", "babbling", "self-model", "inverse", "check",
 
 @dataclass(frozen=True)
 class Options:
-    """How much is done. The defaults calibrate a whole face in a few minutes."""
+    """How much is done; the defaults calibrate a whole face in a few minutes.
+
+    `shapes`: which expressions are tried out at the end, all when empty. `train` and `distil` go to
+    TrainOptions and DistillOptions.
+    """
 
     poses: int = 2000
     frame_hz: float = 10.0
@@ -47,6 +51,7 @@ class Options:
     exam_swing_s: float = 20.0
     exam_takes: int = 10
     speech_takes: int = 6
+    shapes: tuple[str, ...] = ()
     train: dict[str, Any] = field(default_factory=dict)
     distil: dict[str, Any] = field(default_factory=dict)
 
@@ -54,9 +59,11 @@ class Options:
     def quick(cls, seed: int = 0) -> "Options":
         """For tests and first looks: a small calibration in well under a minute."""
         return cls(
-            poses=250, seed=seed, exam_swing_s=5.0, exam_takes=1, speech_takes=1,
+            poses=200, seed=seed, exam_swing_s=5.0, exam_takes=1, speech_takes=1,
+            shapes=("jawOpen", "mouthSmileLeft", "eyeBlinkLeft", "browInnerUp", "mouthPucker", "happiness"),
             train={"steps": 300, "hidden": 32, "components": 10},
-            distil={"expressions": 500, "takes": 8, "hidden": 64, "imitate_steps": 200, "steps": 80, "take_batch": 2},
+            distil={"expressions": 600, "solved": 300, "takes": 6, "hidden": 64, "solve_steps": 60, "imitate_steps": 200, "steps": 60,
+                    "take_batch": 2},
         )  # fmt: skip
 
 
@@ -186,8 +193,9 @@ class Session:
         inverse = FaceInverse.load(self.work.path("inverse.onnx"))
         if not self.work.has("expressions"):
             done_m = check.try_expressions(
-                self.recorder, inverse, self._body.neutral_u, self._progress("check: shapes")
-            )
+                self.recorder, inverse, check.expressions(options.shapes)[1], self._body.neutral_u,
+                self._progress("check: shapes"),
+            )  # fmt: skip
             self.work.keep("expressions", done_m=done_m, reachable_m=self._reachable(done_m))
         if not self.work.has("speech"):
             lag_s = self._response().lag_s
@@ -236,7 +244,7 @@ class Session:
         solver, retarget, (_, values) = (
             learned.solver(self.stand.config),
             learned.retarget(),
-            check.expressions(),
+            check.expressions(self.options.shapes),
         )
         targets = solver.objective.targets(retarget.landmarks_m(values), retarget.head_rad(values))
         start = learn.hand_part(self.stand.config)(values, self._body.neutral_u)
@@ -274,7 +282,7 @@ class Session:
         from animaface.calibration import check
 
         config, learned, kept = self.stand.config, self._learned(), self._kept("expressions")
-        names, values = check.expressions()
+        names, values = check.expressions(self.options.shapes)
         exam = Recording.of(self._kept("exam"))
         model = check.score_self_model(learned, self._recordings(), exam)
         speech = self.work.facts("speech") or {}

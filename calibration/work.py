@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ class Work:
         """Write arrays."""
         part = self.folder / f"{name}.part"
         with part.open("wb") as f:
-            np.savez(f, allow_pickle=False, **arrays)
+            np.savez_compressed(f, allow_pickle=False, **arrays)
             f.flush()
             os.fsync(f.fileno())
         part.replace(self.folder / f"{name}.npz")
@@ -59,7 +61,7 @@ class Work:
         try:
             with np.load(path, allow_pickle=False) as z:
                 return {k: z[k] for k in z.files}
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
     def keep_facts(self, name: str, facts: Mapping[str, Any]) -> None:

@@ -49,12 +49,14 @@ class DistillOptions:
     """Defaults fit into two minutes on two cores."""
 
     seed: int = 0
-    expressions: int = 4000
+    expressions: int = 8000
+    solved: int = 3000
     takes: int = 60
+    solve_steps: int = 90
     hidden: int = 224
     imitate_steps: int = 500
-    steps: int = 1200
-    batch: int = 256
+    steps: int = 1500
+    batch: int = 320
     take_batch: int = 5
     rate: float = 2e-3
 
@@ -136,14 +138,19 @@ def distil(
     values = random_expressions(o.expressions, o.seed)
     values[: o.expressions // 3] = _spoken_frames(o.seed, o.expressions // 3)
     targets = _targets(solver, retarget, values)
-    solved = solver.solve_poses(targets, hand(values, neutral), SolveOptions(seed=o.seed))
+    some = np.random.default_rng(o.seed).permutation(len(values))[: o.solved]
+    solved = solver.solve_poses(
+        targets.pick(torch.as_tensor(some)),
+        hand(values[some], neutral),
+        SolveOptions(steps=o.solve_steps, seed=o.seed),
+    )
     takes = [
         spoken_take(10_000 + 100 * o.seed + k, (_TAKE_FRAMES + 20) / 60.0).values for k in range(o.takes)
     ]
     bank = [(windows(v), _targets(solver, retarget, v)) for v in takes]
     total = o.imitate_steps + o.steps
     report = progress or (lambda done, of: None)
-    _imitate(net, values, solved, o, lambda done: report(done, total))
+    _imitate(net, values[some], solved, o, lambda done: report(done, total))
     _go_on(net, solver, values, targets, bank, o, lambda done: report(o.imitate_steps + done, total))
     return net.eval()
 
@@ -202,8 +209,11 @@ def _go_on(
         pick = torch.as_tensor(random.integers(0, len(held), o.batch))
         u, t = _leaky(net, held[pick]), targets.pick(pick)
         loss = objective.loss(u, objective.settled(u), t).mean() + _outside(net, held[pick])
-        shaken = u + shake * torch.randn(u.shape, generator=generator) * net.observed
-        loss = loss + objective.closure_loss(objective.settled(shaken), t).mean()
+        sealed = torch.nonzero(t.seal > 0.0)[:, 0]
+        shaken = (
+            u[sealed] + shake * torch.randn((len(sealed), u.shape[1]), generator=generator) * net.observed
+        )
+        loss = loss + objective.closure_loss(objective.settled(shaken), t.pick(sealed)).sum() / len(u)
         chosen, first = random.integers(0, len(takes), o.take_batch), int(random.integers(0, 20))
         cut = slice(first, first + _TAKE_FRAMES)
         w = torch.stack([takes[k][cut] for k in chosen])

@@ -113,9 +113,9 @@ def random_expressions(n: int, seed: int) -> Array:
     random = np.random.default_rng([seed, 478])
     out = np.zeros((n, N_CHANNELS))
     emotions, visemes = list(EMOTIONS.values()), list(VISEMES.values())
-    for row, kind in zip(out, random.choice(5, n, p=[0.25, 0.15, 0.25, 0.1, 0.25]), strict=True):
+    for row, kind in zip(out, random.choice(5, n, p=[0.3, 0.15, 0.22, 0.1, 0.23]), strict=True):
         if kind == 0:
-            row[random.integers(N_SHAPES)] = random.random() ** 0.7
+            row[random.integers(N_SHAPES)] = min(1.0, 1.3 * random.random() ** 0.7)
         elif kind == 1:
             _add_shapes(row, random, 1, both_sides=True)
         elif kind == 2:

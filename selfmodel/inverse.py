@@ -60,17 +60,20 @@ class Solver:
         self, targets: Targets, start: Tensor, o: SolveOptions, generator: torch.Generator
     ) -> Tensor:
         ties, o_ = self._ties, self.objective
+        sealed = torch.nonzero(targets.seal > 0.0)[:, 0]
+        closing = targets.pick(sealed)
         z = (start @ ties.T / ties.sum(dim=1)).clone().requires_grad_(True)
         optimiser = torch.optim.Adam([z], lr=o.rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, o.steps, 0.02 * o.rate)
         for _ in range(o.steps):
             u = self._free * (z @ ties) + (1.0 - self._free) * start
             loss = o_.loss(u, o_.settled(u), targets)
-            if o_.weights.overtravel_u > 0.0:
-                shaken = u + o_.weights.overtravel_u * torch.randn(u.shape, generator=generator) * self._free
-                loss = loss + o_.closure_loss(o_.settled(shaken), targets)
+            total = loss.sum()
+            if len(sealed):
+                noise = o_.weights.overtravel_u * torch.randn((len(sealed), u.shape[1]), generator=generator)
+                total = total + o_.closure_loss(o_.settled(u[sealed] + noise * self._free), closing).sum()
             optimiser.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
+            total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             with torch.no_grad():
@@ -102,8 +105,9 @@ class Solver:
         b, t, n = u.shape
         loss = self.objective.loss(u.reshape(b * t, n), self._memory.inputs(u).reshape(b * t, -1), targets)
         if shake is not None:
-            x = self._memory.inputs(u + shake).reshape(b * t, -1)
-            loss = loss + self.objective.closure_loss(x, targets)
+            sealed = torch.nonzero(targets.seal > 0.0)[:, 0]
+            x = self._memory.inputs(u + shake).reshape(b * t, -1)[sealed]
+            loss = loss.index_add(0, sealed, self.objective.closure_loss(x, targets.pick(sealed)))
         return loss + self._motion_cost(u).reshape(b * t)
 
     def _motion_cost(self, u: Tensor) -> Tensor:

@@ -87,7 +87,9 @@ class SelfModel(nn.Module):
         h = h + torch.tanh(torch.bmm(h, self.w2) + self.b2)
         curved = torch.bmm(h, self.w3)  # [members * blocks, B, components]
         curved = curved.view(s.n_members, s.n_blocks, x.shape[0], s.n_components).permute(0, 2, 1, 3)
-        return (x @ self.linear + self.bias).unsqueeze(0) + curved.reshape(s.n_members, x.shape[0], -1)
+        return (x @ self.linear + self.bias).unsqueeze(0) + curved.reshape(
+            s.n_members, x.shape[0], s.n_blocks * s.n_components
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, rows] mean coefficients, in m."""

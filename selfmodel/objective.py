@@ -34,7 +34,8 @@ class Weights:
     """Of the parts of the objective. Regions: how much a landmark counts against one of the cheeks."""
 
     lips: float = 2.0
-    eyes: float = 2.0
+    eyes: float = 4.0
+    brows: float = 2.0
     head: float = 0.15
     gap: float = 0.5
     closure: float = 1.0
@@ -152,6 +153,7 @@ def _output_weights(w: Weights) -> Array:
     per = np.ones(N_LANDMARKS)
     for name in ("upper_lip", "lower_lip", "corners"):
         per[list(region[name])] = w.lips
+    per[list(region["brows"])] = w.brows
     per[[*region["lids"], *IRIS_LEFT, *IRIS_RIGHT]] = w.eyes
     per /= per.sum()
     return np.concatenate([np.repeat(per, 3), np.full(3, w.head)])

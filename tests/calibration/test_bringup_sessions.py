@@ -57,7 +57,10 @@ def small_world(face: str = "hybrid") -> SimWorld:
 
 
 def scan(world: SimWorld) -> list[PortAnswer]:
-    ports = {"rigid": SerialPort("rigid", 0x0403, 0x6014, "FT1"), "tendons": SerialPort("tendons", 0x2341, 0x42)}
+    ports = {
+        "rigid": SerialPort("rigid", 0x0403, 0x6014, "FT1"),
+        "tendons": SerialPort("tendons", 0x2341, 0x42),
+    }
     return [
         ask_port(ports[bus], opener(world, bus), world.clock, bauds=(1_000_000,))
         for bus in world.config.buses

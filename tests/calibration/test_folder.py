@@ -13,7 +13,11 @@ CONFIG = load_face("bench4")
 
 
 def fill(path: Path, **changes: object) -> None:
-    meta = {"schema_version": folder.SCHEMA_VERSION, "face_id": CONFIG.id, "config_hash": folder.config_hash(CONFIG)}
+    meta = {
+        "schema_version": folder.SCHEMA_VERSION,
+        "face_id": CONFIG.id,
+        "config_hash": folder.config_hash(CONFIG),
+    }
     for name in ("selfmodel.onnx", "inverse.onnx"):
         (path / name).write_bytes(b"x")
     (path / "calibration.json").write_text(json.dumps(meta | changes))

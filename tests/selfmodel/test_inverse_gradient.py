@@ -86,7 +86,7 @@ def test_finds_the_commands_that_make_what_was_asked(solver: Solver, retarget: R
     targets = solver.objective.targets(retarget.landmarks_m(asked), retarget.head_rad(asked))
     start = np.tile(solver.limits.neutral_u, (3, 1))
     start[:, -1] = 0.25
-    u = solver.solve_poses(targets, start, SolveOptions(steps=200))
+    u = solver.solve_poses(targets, start, SolveOptions(steps=200, extra_starts=3))
     assert u[0, 0] == pytest.approx(0.5, abs=0.05)
     assert u[1, 2] == pytest.approx(0.8, abs=0.06)
     assert u[1, 4] == pytest.approx(0.4, abs=0.06)
@@ -129,20 +129,22 @@ def test_memory_in_torch_is_the_memory_in_numpy() -> None:
 
 
 def test_a_take_is_solved_against_the_lag(solver: Solver, retarget: Retarget) -> None:
-    """Fast closures through a 30 ms lag: the temporal solution follows better than pose after pose."""
+    """Speech through servos of 90 ms: the temporal solution leads and follows better than pose after pose."""
+    slow = Response.uniform(N, 0.015, 0.09)
+    solver = Solver(solver.objective, slow, OBSERVED)
     take = spoken_take(5, 1.6, emotion=False).values[None, :90]
     flat = take.reshape(-1, N_CHANNELS)
     targets = solver.objective.targets(retarget.landmarks_m(flat), retarget.head_rad(flat))
     start = np.tile(solver.limits.neutral_u, (90, 1))
-    poses = solver.solve_poses(targets, start, SolveOptions(steps=120)).reshape(1, 90, N)
+    poses = solver.solve_poses(targets, start, SolveOptions(steps=120, extra_starts=3)).reshape(1, 90, N)
     moves = solver.solve_takes(targets, poses, SolveOptions(steps=80, rate=0.02))
     assert moves.shape == poses.shape
-    late = Response(-RESPONSE.tau_s, RESPONSE.tau_s)
+    late = Response(-slow.tau_s, slow.tau_s)
 
     def error(u: Array) -> float:
         done = default_rig().landmarks_m(values_of(late.follow(u[0], 1 / 60)))
         asked = default_rig().landmarks_m(values_of(np.clip(values_as_u(flat), 0, 1)))
-        return float(np.sqrt(((done - asked) ** 2).mean()))
+        return float(np.sqrt(((done - asked)[:, 152] ** 2).mean()))  # the chin
 
     assert error(moves) < 0.8 * error(poses)
 
@@ -160,7 +162,7 @@ def test_distilled_exported_and_run_without_torch(solver: Solver, retarget: Reta
     shares = np.zeros((N_CHANNELS, N))
     shares[ARKIT_INDEX["tongueOut"], -1] = 0.7
     net = distil(solver, retarget, HandPart(shares), OBSERVED,
-                 DistillOptions(expressions=600, takes=6, hidden=96, imitate_steps=300, steps=250))  # fmt: skip
+                 DistillOptions(expressions=600, solved=400, takes=6, hidden=96, imitate_steps=250, steps=120, take_batch=2))  # fmt: skip
     export_inverse(net, tmp_path / "inverse.onnx", NAMES, {"seed": 0})
     assert parity(net, tmp_path / "inverse.onnx", torch.rand(50, 6, N_CHANNELS), "window") < 1e-5
     face = FaceInverse.load(tmp_path / "inverse.onnx")
