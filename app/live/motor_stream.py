@@ -119,7 +119,7 @@ class MotorStream:
         time_s, column = self._time_s, np.arange(self._u.shape[1])
         high = np.clip(np.searchsorted(time_s, at_s), 1, max(len(time_s) - 1, 1))
         if len(time_s) == 1:
-            return self._u[0].copy()
+            return np.array(self._u[0])
         low = high - 1
         share = np.clip((at_s - time_s[low]) / (time_s[high] - time_s[low]), 0.0, 1.0)
         return np.asarray(self._u[low, column] * (1.0 - share) + self._u[high, column] * share)

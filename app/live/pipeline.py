@@ -13,6 +13,7 @@ from animaface.app.live.attention import Activity, Attention, State
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import MotorStream, Relaxation
 from animaface.app.live.timelines import Timeline
+from animaface.robot.face.clock import Clock
 from animaface.robot.robot import RATE_HZ
 from animaface.speech.emotion import EmotionMix
 from animaface.speech.perform import PerformedFrames, Performer
@@ -61,6 +62,7 @@ class LivePipeline:
         motors: MotorStream,
         control: Motors,
         relaxation: Relaxation,
+        clock: Clock,
         *,
         push_ahead_s: float = PUSH_AHEAD_S,
         seed: int = 0,
@@ -73,7 +75,7 @@ class LivePipeline:
         self.counts = Counts()
         self.attention = Attention(seed)
         self._performer, self._motors, self._control = performer, motors, control
-        self._relaxation = relaxation
+        self._relaxation, self._clock = relaxation, clock
         self._ahead_s = push_ahead_s
         self._on_interrupt, self._on_state = on_interrupt, on_state
         self._ear = ear
@@ -108,21 +110,21 @@ class LivePipeline:
         """Quantile of the time that a block of sound took from sound to commands."""
         return float(np.quantile(np.array(self._costs), q)) if self._costs else 0.0
 
-    def step(self, now_s: float) -> None:
+    def step(self) -> None:
         """Work on what has come, and send what is due soon. Falling behind is counted, never made up for."""
         while self._messages:
-            self._handle(*self._messages.popleft(), now_s)
+            self._handle(*self._messages.popleft())
         if self._ear is not None:
             heard = self._ear[0].read()
             if len(heard):
                 self._other = self._ear[1].push(heard)
-        samples = self.timeline.pull(now_s)
+        samples = self.timeline.pull(self._clock.now_s())
         if len(samples):
             began_s = time.perf_counter()
             self._pulled_s += len(samples) / 16_000
             self._take_in(self._performer.push(samples))
             self._costs.append(time.perf_counter() - began_s)
-        self._send(now_s)
+        self._send(self._clock.now_s())  # inference took a while
 
     def _take_in(self, frames: PerformedFrames) -> None:
         if not len(frames):
@@ -160,7 +162,7 @@ class LivePipeline:
         self.timeline.note(due_s, self._motors.newest_s)
         self._control.push(due_s, self._relaxation.apply(u, self.attention.now.idle, 1.0 / RATE_HZ))
 
-    def _handle(self, kind: str, value: Any, now_s: float) -> None:
+    def _handle(self, kind: str, value: Any) -> None:
         if kind == "emotion":
             self._performer.set_emotion(value)
         elif kind == "other":
@@ -168,6 +170,5 @@ class LivePipeline:
         else:
             self.counts.interrupts += 1
             self._on_interrupt()
-            begins_s = self.timeline.sound_at(self._next_due_s if self._next_due_s is not None else now_s)
-            if np.isfinite(begins_s):
-                self._motors.hush(begins_s, self._pulled_s)
+            if self._next_due_s is not None:
+                self._motors.hush(self.timeline.sound_at(self._next_due_s), self._pulled_s)

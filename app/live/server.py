@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import json
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -43,6 +44,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _silent() -> logging.Logger:
+    """Somebody who knocks without a WebSocket is no event for the person at the terminal."""
+    log = logging.getLogger("animaface.live.server")
+    log.setLevel(logging.CRITICAL)
+    return log
+
+
 class LiveServer:
     """start, tell ..., stop. Each connection has a thread; the second at a time is sent away."""
 
@@ -69,10 +77,13 @@ class LiveServer:
         self._taken = threading.Lock()
         self._news: queue.Queue[dict[str, Any] | None] = queue.Queue(_NEWS)
         try:
-            self._server = serve(self._handle, host, port, process_request=self._admit, max_size=_MOST_BYTES)
+            self._server = serve(
+                self._handle, host, port, process_request=self._admit, max_size=_MOST_BYTES, logger=_silent()
+            )
         except OSError as e:
             raise TransportError(f"can't listen on {host}:{port}: {e.strerror or e}",
                                  next_step="choose another port") from e  # fmt: skip
+        self.host = host
         self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="live server", daemon=True)
 
@@ -89,7 +100,10 @@ class LiveServer:
                 return
 
     def stop(self) -> None:
-        """Close everything."""
+        """Close everything. Fine when it was never started."""
+        if self._thread.ident is None:
+            self._server.socket.close()
+            return
         self._server.shutdown()
         self._thread.join(5.0)
 

@@ -23,6 +23,7 @@ from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
 from animaface.robot.face.clock import RealClock
+from animaface.robot.face.errors import DeviceError
 from animaface.speech.perform import FILE_ANTICIPATION_S, Performer
 
 STEP_S: Final = 0.01
@@ -82,7 +83,7 @@ def run_live(
         control.rest()
         control.play()
         pipeline = LivePipeline(
-            source.timeline, performer, source.motors, control, Relaxation(config),
+            source.timeline, performer, source.motors, control, Relaxation(config), RealClock(),
             push_ahead_s=source.push_ahead_s, seed=options.seed, on_interrupt=source.mute, ear=source.ear(),
             on_state=source.tell_state,
         )  # fmt: skip
@@ -108,8 +109,8 @@ def _loop(
     check_s = began_s + _CHECK_S
     try:
         while True:
+            pipeline.step()
             now_s = clock.now_s()
-            pipeline.step(now_s)
             if source.ended(now_s) or (seconds is not None and now_s - began_s >= seconds):
                 return
             if now_s >= check_s:
@@ -135,6 +136,7 @@ class _Source:
         self._ear: Microphone | None = None
         self._speaker: Speaker | None = None
         self._microphone: Microphone | None = None
+        self._pipeline: LivePipeline | None = None
         self._told_until = 0
         self.feed = Feed()
         what = options.source
@@ -147,8 +149,10 @@ class _Source:
             self._microphone = Microphone(options.device)
             self.timeline = Captured(self._microphone, self.motors.mouth_lag_s)
             return
-        self._address = parse_address(what) if what.startswith("ws:") else None
-        if self._address is None:
+        if what.startswith("ws:"):
+            token = os.environ.get(TOKEN_VARIABLE, "")
+            self._server = LiveServer(*parse_address(what), self._converse, token=token)
+        else:
             self._reader = (
                 pcm_reader(self.feed, sys.stdin.buffer, options.rate_hz, options.channels)
                 if what == "stdin"
@@ -186,22 +190,23 @@ class _Source:
                     device.stop()
 
     def _open(self, pipeline: LivePipeline) -> None:
+        self._pipeline = pipeline
         for device in (self._speaker, self._microphone, self._ear):
             if device is not None:
                 device.start()
         if self._reader is not None:
             self._reader.start()
-        elif self._microphone is None and self._address is not None:
-            facts = Facts(
-                self._config.id, lambda: self.timeline.delay_s, not isinstance(self._speaker, VirtualSpeaker)
-            )
-            host, port = self._address
-            token = os.environ.get(TOKEN_VARIABLE, "")
-            self._server = LiveServer(
-                host, port, lambda: Conversation(self.feed, pipeline, facts), token=token
-            )
+        elif self._server is not None:
             self._server.start()
-            self._watcher.say(f"listening on ws://{host}:{self._server.port}; Ctrl-C ends it")
+            self._watcher.say(f"listening on ws://{self._server.host}:{self._server.port}; Ctrl-C ends it")
+
+    def _converse(self) -> Conversation:
+        if self._pipeline is None:
+            raise DeviceError("the face is not ready yet")
+        heard = not isinstance(self._speaker, VirtualSpeaker)
+        return Conversation(
+            self.feed, self._pipeline, Facts(self._config.id, lambda: self.timeline.delay_s, heard)
+        )
 
     def mute(self) -> None:
         """An interruption."""
