@@ -5,7 +5,7 @@ isn't known yet it takes the newest there is. An interruption leads the mouth to
 and brings it back when what was said before has passed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,10 @@ MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
 HUSH_S: Final = 0.05
 """An interrupted mouth is told to be shut within this time."""
 RETURN_S: Final = 0.2
+_ECHO_S: Final = 0.5
+_CUT_S: Final = 0.1
 _KEPT_S: Final = 4.0
+_QUIET_TAU_S: Final = 0.5
 _WARM, _HOT = 0.3, 0.7
 _RELAXES_BY: Final = 0.7
 
@@ -30,6 +33,7 @@ _RELAXES_BY: Final = 0.7
 @dataclass(frozen=True)
 class _Hush:
     begins_s: float
+    speech_s: float
     ends_s: float
     shut_u: Array
 
@@ -88,8 +92,10 @@ class MotorStream:
         ready, self._waiting = self._waiting[: len(u)], self._waiting[len(u) :]
         self._time_s = np.concatenate([self._time_s, ready])
         self._u = np.concatenate([self._u, u])
-        if len(u) and quiet[-1]:
-            self._quiet_u = u[-1].copy()
+        if len(u) and quiet[-1]:  # slowly, as a mouth opens before its voice is heard
+            self._quiet_u += (1.0 - np.exp(-len(u) / (_QUIET_TAU_S * FRAME_RATE_HZ))) * (
+                u[-1] - self._quiet_u
+            )
         if len(self._time_s):
             first = int(np.searchsorted(self._time_s, self._time_s[-1] - _KEPT_S))
             self._time_s, self._u = self._time_s[first:], self._u[first:]
@@ -107,12 +113,21 @@ class MotorStream:
             self._hush = None
         return np.asarray(np.where(self._mouth, u + share * (hush.shut_u - u), u))
 
-    def hush(self, begins_s: float, ends_s: float) -> None:
-        """The mouth is shut from sound time `begins_s` on, until what was pushed up to `ends_s` has passed."""
-        shut_u = self._quiet_u
+    def hush(self, begins_s: float, speech_s: float) -> None:
+        """The mouth is shut from sound time `begins_s` on, until the speech that was pushed, up to `speech_s`,
+        and what the network still makes of its abrupt end, have passed."""
+        shut_u = self._quiet_u.copy()
         if self._hush is not None and begins_s <= self._hush.ends_s:  # shut already, and stays so
             begins_s, shut_u = self._hush.begins_s, self._hush.shut_u
-        self._hush = _Hush(begins_s, max(ends_s, begins_s + HUSH_S), shut_u)
+        speech_s = max(speech_s, begins_s + HUSH_S)
+        self._hush = _Hush(begins_s, speech_s, speech_s + _ECHO_S, shut_u)
+
+    def speaks_again(self, sound_s: float) -> None:
+        """A new voice was heard at `sound_s`: a mouth that was shut by `hush` is back by then, if it can."""
+        hush = self._hush
+        if hush is not None and sound_s > hush.speech_s + _CUT_S:
+            ends_s = max(hush.speech_s, min(hush.ends_s, sound_s - RETURN_S))
+            self._hush = replace(hush, ends_s=ends_s)
 
     def _read(self, at_s: Array) -> Array:
         """u[N] of each actuator at its own time at_s[N], linear between frames."""

@@ -132,6 +132,8 @@ class LivePipeline:
         heard, before = frames.prosody, self.state
         values = self.attention.advance(frames.values, heard.talking > 0.0, self._other)
         self._motors.push(frames.time_s, values, heard.quiet_s >= _QUIET_S)
+        if heard.quiet_s[-1] <= 0.0:
+            self._motors.speaks_again(float(frames.time_s[-1]))
         self.counts.state_s[self.state] += len(frames) / 60.0
         if self.state != before:
             self._on_state(self.state)

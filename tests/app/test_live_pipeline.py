@@ -1,0 +1,271 @@
+"""The live pipeline in virtual time: real network, real hand map, a clock that moves when told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from animaface.app.live.attention import Attention
+from animaface.app.live.feed import PLAY_RATE_HZ, Feed
+from animaface.app.live.motor_stream import MotorStream, Relaxation
+from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.speaker import PlayBuffer, VirtualSpeaker
+from animaface.app.live.timelines import Played, needed_delay_s
+from animaface.app.motion import motion_of
+from animaface.robot.config import FaceConfig, load_face
+from animaface.robot.face.arkit import ARKIT_INDEX, CHANNEL_NAMES, N_CHANNELS
+from animaface.robot.face.clock import LockStepClock
+from animaface.robot.handmap import HandMap
+from animaface.speech.emotion import parse_emotion
+from animaface.speech.perform import Performer
+
+DEMO = Path(__file__).parents[2] / "app" / "assets" / "demo.flac"
+
+
+class _Log:
+    """What the control process would have got, with the time at which it got it."""
+
+    def __init__(self, clock: LockStepClock) -> None:
+        self._clock = clock
+        self.rows: list[tuple[float, float, np.ndarray]] = []
+
+    def push(self, due_s: float, u: np.ndarray) -> None:
+        self.rows.append((due_s, self._clock.now_s(), np.array(u)))
+
+    @property
+    def due_s(self) -> np.ndarray:
+        return np.array([r[0] for r in self.rows])
+
+    @property
+    def u(self) -> np.ndarray:
+        return np.array([r[2] for r in self.rows])
+
+
+class _HeardSpeaker(VirtualSpeaker):
+    """Virtual, and remembers what would have been heard, through the buffer of the real card."""
+
+    def __init__(self, clock: LockStepClock) -> None:
+        super().__init__(clock)
+        self._buffer = PlayBuffer()
+        self.heard: list[np.ndarray] = []
+        clock.attach(self._play)
+
+    def write(self, position: int, block: np.ndarray) -> None:
+        self._buffer.write(position, block)
+
+    def mute(self) -> None:
+        self._buffer.mute()
+
+    def _play(self, now_s: float) -> None:
+        n = int(self.clock.position_at(now_s)) - self._buffer.played if self.clock.known else 0
+        if n > 0:
+            self.heard.append(self._buffer.read(n))
+
+
+class _Stage:
+    def __init__(self, config: FaceConfig, *, emotion: str = "neutral") -> None:
+        self.config, self.clock = config, LockStepClock(100.0)
+        self.feed, self.speaker = Feed(), _HeardSpeaker(self.clock)
+        motion = motion_of(config, sim=True, use_calibration=False)
+        self.motors = MotorStream(config, motion)
+        self.log = _Log(self.clock)
+        delay_s = needed_delay_s(anticipation_s=0.0, lookahead_s=self.motors.lookahead_s,
+                                 lag_s=self.motors.largest_lag_s, push_ahead_s=PUSH_AHEAD_S)  # fmt: skip
+        self.timeline = Played(self.feed, self.speaker, delay_s)
+        self.states: list[str] = []
+        self.pipeline = LivePipeline(
+            self.timeline, Performer(emotion=emotion, seed=3), self.motors, self.log, Relaxation(config), self.clock,
+            on_interrupt=self.speaker.mute, on_state=self.states.append,
+        )  # fmt: skip
+        self.speaker.start()
+
+    def run(self, seconds: float, *, step_s: float = 0.01) -> None:
+        end_s = self.clock.now_s() + seconds
+        while self.clock.now_s() < end_s - 1e-9:
+            self.pipeline.step()
+            self.clock.sleep_until_s(self.clock.now_s() + step_s)
+
+    def say(self, samples: np.ndarray, rate_hz: int) -> None:
+        self.feed.begin(rate_hz)
+        self.feed.put(samples)
+        self.feed.complete()
+
+
+@pytest.fixture(scope="module")
+def config() -> FaceConfig:
+    return load_face("hybrid")
+
+
+@pytest.fixture(scope="module")
+def voice() -> tuple[np.ndarray, int]:
+    samples, rate_hz = soundfile.read(DEMO, dtype="float32")
+    return samples[: 3 * rate_hz], rate_hz
+
+
+def test_lips_and_voice_meet_whatever_the_chunks(config: FaceConfig, voice: tuple[np.ndarray, int]) -> None:
+    """What is due when a sample is heard is the hand map of the curves at that sample, lag ahead."""
+    stage = _Stage(config)
+    stage.run(0.5)
+    stage.say(*voice)
+    stage.run(4.5)
+    heard = np.concatenate(stage.speaker.heard)
+    start = float(np.argmax(np.abs(heard) > 0.01)) / PLAY_RATE_HZ
+    own = float(np.argmax(np.abs(voice[0]) > 0.01)) / voice[1]
+    frames = Performer(seed=3).push(
+        np.concatenate([np.zeros(int(16_000 * (start - own)), np.float32), _at_16k(voice)])
+    )
+    expected = HandMap(config)(frames.values)
+    lag_s = np.array([a.lag_ms for a in config.actuators.values()]) * 1e-3
+    jaw = config.names.index("jaw_open")
+    sound_s = stage.log.due_s - 100.0 + lag_s[jaw]
+    want = np.interp(sound_s, frames.time_s, expected[:, jaw])
+    got = stage.log.u[:, jaw]
+    while_speaking = (sound_s > start + 0.2) & (sound_s < start + 2.5)
+    assert np.ptp(want[while_speaking]) > 0.1
+    shifts = np.arange(-5, 6)
+    errors = [np.abs(got[while_speaking] - np.roll(want, k)[while_speaking]).mean() for k in shifts]
+    assert abs(shifts[int(np.argmin(errors))]) <= 1  # within a hundredth of a second
+    assert np.corrcoef(got[while_speaking], want[while_speaking])[0, 1] > 0.98
+    assert stage.pipeline.counts.late == stage.pipeline.counts.skipped == 0
+
+
+def _at_16k(voice: tuple[np.ndarray, int]) -> np.ndarray:
+    from animaface.speech.sound import MonoStream
+
+    return MonoStream(voice[1]).push(voice[0], last=True)
+
+
+def test_commands_come_in_order_and_before_they_are_due(
+    config: FaceConfig, voice: tuple[np.ndarray, int]
+) -> None:
+    stage = _Stage(config)
+    stage.say(*voice)
+    stage.run(2.0)
+    assert (np.diff(stage.log.due_s) > 0).all()
+    given = np.array([r[1] for r in stage.log.rows])
+    assert (stage.log.due_s >= given).all()
+    assert (stage.log.due_s - given <= PUSH_AHEAD_S + 1e-6).all()
+
+
+def test_an_interruption_stops_voice_and_mouth_within_100_ms_without_a_snap(
+    config: FaceConfig, voice: tuple[np.ndarray, int]
+) -> None:
+    stage = _Stage(config)
+    stage.say(*voice)
+    stage.run(1.5)
+    stage.feed.drop()
+    stage.pipeline.interrupt()
+    at_s, heard_before = stage.clock.now_s(), sum(len(b) for b in stage.speaker.heard)
+    stage.run(2.0)
+    heard = np.concatenate(stage.speaker.heard)[heard_before:]
+    assert np.abs(heard[: PLAY_RATE_HZ // 100]).max() > 0.0 or np.abs(heard).max() == 0.0
+    assert not heard[int(0.1 * PLAY_RATE_HZ) :].any()
+    jaw = config.names.index("jaw_open")
+    after = stage.log.due_s > at_s + 0.1
+    path = stage.log.u[:, jaw]
+    assert np.ptp(path[after]) < 0.03  # shut, and stays so
+    assert np.abs(np.diff(stage.log.u, axis=0)).max() < 0.2
+
+
+def test_speech_begun_right_after_an_interruption_is_spoken(
+    config: FaceConfig, voice: tuple[np.ndarray, int]
+) -> None:
+    stage = _Stage(config)
+    stage.say(*voice)
+    stage.run(1.0)
+    stage.feed.drop()
+    stage.pipeline.interrupt()
+    stage.say(*voice)
+    stage.run(1.0)
+    jaw = config.names.index("jaw_open")
+    last = stage.log.due_s > stage.clock.now_s() - 0.5
+    assert np.ptp(stage.log.u[last, jaw]) > 0.05
+    assert np.abs(np.concatenate(stage.speaker.heard)[-PLAY_RATE_HZ // 2 :]).max() > 0.05
+
+
+def test_a_pipeline_without_its_turn_counts_what_it_skipped(config: FaceConfig) -> None:
+    stage = _Stage(config)
+    stage.run(1.0)
+    stage.clock.sleep_until_s(stage.clock.now_s() + 0.4)
+    stage.run(0.5)
+    counts = stage.pipeline.counts
+    assert 30 <= counts.skipped <= 45
+    assert counts.longest_stall_s == pytest.approx(0.38, abs=0.05)
+    assert (np.diff(stage.log.due_s) > 0).all()
+
+
+def test_a_stall_longer_than_the_delay_pauses_the_voice_and_loses_nothing(
+    config: FaceConfig, voice: tuple[np.ndarray, int]
+) -> None:
+    stage = _Stage(config)
+    stage.say(*voice)
+    stage.run(1.0)
+    stage.clock.sleep_until_s(stage.clock.now_s() + 0.8)
+    stage.run(4.0)
+    assert stage.timeline.gaps == 1
+    heard = np.concatenate(stage.speaker.heard)
+    rms = np.sqrt(np.mean(np.square(voice[0])) * len(voice[0]) / voice[1])
+    assert np.sqrt(np.sum(np.square(heard)) / PLAY_RATE_HZ) == pytest.approx(rms, rel=0.01)
+
+
+def test_an_emotion_comes_while_it_speaks(config: FaceConfig) -> None:
+    stage = _Stage(config)
+    stage.run(1.0)
+    corner = config.names.index("corner_a_left")
+    before = stage.log.u[-1, corner]
+    stage.pipeline.set_emotion(parse_emotion("happy:0.8"))
+    stage.run(1.5)
+    assert stage.log.u[-1, corner] > before + 0.05
+
+
+def test_talking_listening_idle(config: FaceConfig, voice: tuple[np.ndarray, int]) -> None:
+    stage = _Stage(config)
+    stage.run(0.5)
+    assert stage.pipeline.state == "idle"
+    stage.say(*voice)
+    stage.run(2.0)
+    assert stage.pipeline.state == "talking"
+    stage.run(3.5)
+    stage.pipeline.set_other(True)
+    stage.run(1.5)
+    assert stage.pipeline.state == "listening"
+    stage.pipeline.set_other(False)
+    stage.run(6.0)
+    assert stage.pipeline.state == "idle"
+    assert stage.states[-2:] == ["listening", "idle"]
+
+
+def test_a_listener_nods_after_somebody_has_spoken_and_moves_smoothly() -> None:
+    attention = Attention(seed=1)
+    values, silent = np.zeros((60, N_CHANNELS)), np.zeros(60, bool)
+    rows = []
+    for second in range(40):
+        rows.append(attention.advance(values, silent, other=second % 4 < 3))
+    pitch = np.concatenate(rows)[:, CHANNEL_NAMES.index("headPitch")]
+    assert (
+        3 <= int(((pitch[1:-1] > 0.02) & (np.diff(pitch)[:-1] > 0) & (np.diff(pitch)[1:] <= 0)).sum()) <= 40
+    )
+    assert np.abs(np.diff(pitch)).max() * 60 < 1.2  # rad/s
+    assert np.abs(np.diff(pitch, n=2)).max() * 3600 < 40.0
+
+
+def test_a_listener_keeps_its_eyes_on_the_speaker() -> None:
+    attention = Attention()
+    away = np.zeros((120, N_CHANNELS))
+    away[:, ARKIT_INDEX["eyeLookOutLeft"]] = 0.5
+    listening = attention.advance(away, np.zeros(120, bool), other=True)
+    assert listening[-1, ARKIT_INDEX["eyeLookOutLeft"]] < 0.3
+
+
+def test_tired_servos_relax_in_idleness_only(config: FaceConfig) -> None:
+    relaxation = Relaxation(config)
+    u = np.ones(len(config.names))
+    for _ in range(12_000):
+        talking = relaxation.apply(u, 0.0, 0.01)
+    np.testing.assert_array_equal(talking, u)
+    idle = relaxation.apply(u, 1.0, 0.01)
+    far = relaxation.neutral_u < 0.6
+    assert (idle[far] < 0.8).all()
+    rested = Relaxation(config).apply(u, 1.0, 0.01)
+    np.testing.assert_allclose(rested, u, atol=1e-6)
