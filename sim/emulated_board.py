@@ -10,7 +10,7 @@ import numpy as np
 
 from animaface.robot.config import ActuatorConfig
 from animaface.sim.board import VirtualBoard
-from animaface.sim.emulator import Emulator, eeprom_image
+from animaface.sim.emulator import SENSORS, Emulator, eeprom_image
 from animaface.sim.plant import Drive, Plant
 from animaface.sim.shafts import rad_per_raw, raw_middle
 from animaface.sim.wire import BITS_PER_BYTE, Wire
@@ -19,6 +19,8 @@ _BOOT_US: Final = 200_000
 """The board was powered that long before anybody speaks to it: it boots in some 60 ms."""
 _LOOK_AHEAD_US: Final = 8_000
 _SLICE_US: Final = 20.0
+_SUPPLY_MV: Final = 6000
+_BAUD: Final = 1_000_000
 _PWM_CHANNELS: Final = 12
 _CHIP_CHANNELS: Final = 16
 
@@ -42,12 +44,14 @@ class EmulatedBoard(VirtualBoard):
         self.actuators = tuple(actuators)
         self.gone = set()
         self.blocked = {}
+        self.blocked = {}
         self._channels = np.array([a.channel for a in self.actuators], np.intp)
         self._middle_us = [raw_middle(a) for a in self.actuators]
         self._rad_per_us = [rad_per_raw(a) for a in self.actuators]
         highest = int(self._channels.max(initial=0))
         chips = 0 if highest < _PWM_CHANNELS else (highest - _PWM_CHANNELS) // _CHIP_CHANNELS + 1
-        self.core = Emulator(eeprom=eeprom_image({"board_id": board_id}), chips=chips)
+        self.core = Emulator(eeprom=eeprom_image({"board_id": board_id, **SENSORS}), chips=chips)
+        self.core.set_supply(_SUPPLY_MV, 0)
         self.core.advance(_BOOT_US)
         self._origin_s = now_s - _BOOT_US * 1e-6
         self._reply = b""
@@ -66,6 +70,8 @@ class EmulatedBoard(VirtualBoard):
         at_s = self.wire.arrives_s(at_s, len(data))
         if self.wire.byte_faults is not None:
             data = self.wire.spoil(data)
+        if self.wire.baud != _BAUD:
+            return  # at another speed it hears framing errors only
         self.core.receive(data, self._at_us(at_s))
         self._asked_us = self._at_us(at_s)
 
@@ -110,6 +116,7 @@ class EmulatedBoard(VirtualBoard):
             if width_us != self._seen_us[k] or width_us == 0.0:
                 goal = (width_us - self._middle_us[k]) * self._rad_per_us[k] if width_us else None
                 goal = self.blocked.get(actuator.name, goal)
+                goal = self.blocked.get(actuator.name, goal)
                 self.plant.set_drive(actuator.name, Drive(goal))
             self._seen_us[k] = width_us
 
@@ -127,9 +134,6 @@ class EmulatedBoard(VirtualBoard):
         self.core.advance(self._at_us(now_s))
         self.core.hang()
 
-    def vanish(self, name: str, gone: bool) -> None:
-        """Pull a servo's plug, or put it back."""
-        (self.gone.add if gone else self.gone.discard)(name)
-
     def _refresh(self) -> None:
-        self._seen_us[:] = -1.0  # hand every width over again
+        self._seen_us[:] = -1.0
+        self._push_widths(self.core.update_widths()[self._channels])

@@ -37,6 +37,10 @@ _SETUP_NAMES: Final = (
 _SETUP_DEFAULTS: Final = (1, 10_000, 10_000, 10_000, 0, 0, 0, 0, 0)
 
 
+SENSORS: Final = {"current_zero_mv": 600, "current_uv_per_ma": 60, "voltage_permille": 3000}
+"""Setup for the sensors of docs/wiring.md, as `Emulator.set_supply` plays them."""
+
+
 def shim_path() -> Path:
     """Where the shim is looked for: ANIMAFACE_EMULATOR, else beside the firmware's sources."""
     return Path(os.environ.get("ANIMAFACE_EMULATOR", _FIRMWARE / "build" / "libemulator.so"))
@@ -224,6 +228,13 @@ class Emulator:
         """Voltages at the inputs A0 (supply current) and A1 (supply voltage)."""
         self._shim.emu_analogue(self._handle, 0, current_mv)
         self._shim.emu_analogue(self._handle, 1, voltage_mv)
+
+    def set_supply(self, supply_mv: int, current_ma: int) -> None:
+        """The servo supply, seen through the sensors of docs/wiring.md."""
+        zero_mv, per_ma_uv = SENSORS["current_zero_mv"], SENSORS["current_uv_per_ma"]
+        self.set_analogue(
+            zero_mv + current_ma * per_ma_uv // 1000, supply_mv * 1000 // SENSORS["voltage_permille"]
+        )
 
     def set_chip(self, chip: int, *, present: bool = True, oscillator_hz: float = OSCILLATOR_HZ) -> None:
         """Plug or pull a PCA9685, or let its oscillator be off."""

@@ -41,6 +41,43 @@ def test_the_whole_of_morpheus_on_one_emulated_board(shim: None) -> None:
     bus.close()
 
 
+def test_every_fault_of_a_board_reaches_the_emulated_one(shim: None) -> None:
+    config = load_face("hybrid")
+    plant = FirstOrderPlant(config, seed=1)
+    world = SimWorld(config, plant=plant, firmware=True)
+    bus = ServoBoardBus(config, "tendons", world.open, world.clock)
+    bus.connect()
+    bus.enable()
+    name = bus.names[0]
+    world.supply("tendons", 4.5)
+    world.clock.sleep_until_s(world.clock.now_s() + 0.12)
+    assert bus.read().stopped == ""
+    device = world.devices["tendons"]
+    assert isinstance(device, EmulatedBoard)
+    world.block_servo(name, True)
+    held_rad = plant.shaft(name).angle_rad
+    for k in range(30):
+        bus.write(np.full(len(bus.names), 0.6))
+        world.clock.sleep_until_s(world.clock.now_s() + 0.01)
+        if k == 15:
+            world.noise("tendons", 200)
+    assert plant.shaft(name).angle_rad == pytest.approx(held_rad, abs=0.02)
+    world.block_servo(name, False)
+    world.remove_servo(name)
+    world.restore_servo(name)
+    world.estop("tendons", True)
+    world.clock.sleep_until_s(world.clock.now_s() + 0.1)
+    assert "emergency stop" in bus.read().stopped
+    assert not device.core.update_widths().any()
+    world.estop("tendons", False)
+    world.hang_board("tendons")
+    world.clock.sleep_until_s(world.clock.now_s() + 0.4)
+    assert device.core.resets == 1
+    world.reset_board("tendons")
+    assert device.core.resets == 2
+    bus.close()
+
+
 @pytest.mark.realtime
 def test_in_real_time_on_a_pseudo_terminal(shim: None) -> None:
     config = load_face("hybrid")

@@ -100,11 +100,11 @@ def test_a_pose_held_still_is_written_too_and_moving_ones_rarely(mega: Rig) -> N
     """Power fails without a RELEASE; and the memory must outlive years of babbling."""
     mega.bring_up(0, speed=20000)
     mega.keep(500, every_ms=50, c0=1700)
-    mega.keep(22_000, every_ms=400, life_ms=900)
+    mega.keep(22_000, every_ms=800, life_ms=1000)
     assert b"\xa4\x06" in mega.board.core.eeprom()  # 1700
     before = mega.board.core.eeprom()
-    for k in range(40):
-        mega.keep(500, every_ms=100, c0=1300 + 400 * (k % 2))
+    for k in range(20):
+        mega.keep(500, every_ms=500, life_ms=1000, c0=1300 + 400 * (k % 2))
     changed = sum(a != b for a, b in zip(before, mega.board.core.eeprom(), strict=True))
     assert changed <= 144  # at most one record in 20 s of motion
 
