@@ -36,6 +36,8 @@ class Bones:
             rows_of(parts, "tongue_out"), rows_of(parts, "tongue_up"),
         ]  # fmt: skip
         self._to_light = mean_matrix(light, len(parts))
+        # Springs of lids and eyes, as they come back to the actuators.
+        self._springs = self._to_light[:8].T @ (_LIGHT_SPRING[:, None] * self._to_light[:8])
         neck = [rows_of(parts, "neck_left"), rows_of(parts, "neck_right"), rows_of(parts, "neck_yaw")]
         self._to_neck = mean_matrix(neck, len(parts))
         self._jaw = (rows_of(parts, "jaw_open"), rows_of(parts, "jaw_slide"))
@@ -64,14 +66,20 @@ class Bones:
         place, slope and rate [N]: value of each linkage, its slope per u, its speed; q, v [5] joints.
         """
         out = np.empty(5)
-        light = self._to_light[:8] @ place
-        load -= (self._to_light[:8].T @ (light * _LIGHT_SPRING)) * slope
+        light = self._springs @ place
+        left, right, yaw = (self._to_neck @ place).tolist()
+        left_v, right_v, yaw_v = (self._to_neck @ rate).tolist()
         stiffness, damping = self._neck_rod
-        torque = stiffness * (_head_rad(self._to_neck @ place) - q[:3])
-        torque += damping * (_head_rad(self._to_neck @ rate) - v[:3])
+        torque = [
+            stiffness * (target - at) + damping * (speed - v_at)
+            for target, at, speed, v_at in zip(
+                (yaw, 0.5 * (left + right), 0.5 * (left - right)), q[:3].tolist(),
+                (yaw_v, 0.5 * (left_v + right_v), 0.5 * (left_v - right_v)), v[:3].tolist(), strict=True,
+            )
+        ]  # fmt: skip
         out[:3] = torque
         rods = np.array([0.5 * (torque[1] + torque[2]), 0.5 * (torque[1] - torque[2]), torque[0]])
-        load -= (self._to_neck.T @ rods) * slope
+        load -= (light + rods @ self._to_neck) * slope
         for k, rows in enumerate(self._jaw):
             out[3 + k] = self._jaw_joint(k, rows, load, place, slope, rate, float(q[3 + k]), float(v[3 + k]))
         return out

@@ -4,8 +4,6 @@ Nine pairs of inner-lip vertices. At rest the lips are pressed together by PRESS
 sealed under small errors of the servos; pressed harder, both give and a force goes to the bars.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,16 +18,6 @@ _TEETH_SOFT_M = 0.0004
 _SLIP_M = 0.012  # beyond this the lips slide on each other
 
 
-@dataclass
-class Contact:
-    """push: [18, 3] displacement of the inner-lip vertices (upper row, then lower row), m.
-    force_n: [9] upward force on the upper lip of each pair (the lower lip feels its opposite), N.
-    """
-
-    push: Array
-    force_n: Array
-
-
 def _soft_plus(x: Array, width: float) -> Array:
     return np.asarray(width * np.logaddexp(0.0, x / width), dtype=np.float64)
 
@@ -38,8 +26,14 @@ _TAPER = np.minimum(1.0, 0.45 + 0.15 * np.array([0, 1, 2, 4, 5, 4, 2, 1, 0]))
 _PRESS = PRESS_M * _TAPER
 
 
-def meet(rim: Array, jaw_z: Array, home: Array) -> Contact:
-    """Resolve contact of the inner-lip rows.
+def press_n(rim_y: Array) -> Array:
+    """[9] upward force on the upper lip of each pair, N, for [18] heights of the rows without contact."""
+    squeezed = _soft_plus(rim_y[9:] - rim_y[:9] + _PRESS, _SOFT_M)
+    return np.asarray(_PAIR_STIFFNESS * (squeezed - _PRESS), dtype=np.float64)
+
+
+def meet(rim: Array, jaw_z: Array, home: Array) -> Array:
+    """[18, 3] displacement of the inner-lip vertices (upper row, then lower row) by contact, m.
 
     rim: [18, 3] places without contact; home: [18, 3] places at neutral; jaw_z: [18] z of the jaw's
     motion at each vertex (the lower teeth ride on it), zero for the upper row.
@@ -60,4 +54,4 @@ def meet(rim: Array, jaw_z: Array, home: Array) -> Contact:
     step = 0.5 * held * apart / (1.0 + np.abs(apart) / _SLIP_M)
     push[:9, ::2] += step
     push[9:, ::2] -= step
-    return Contact(push, _PAIR_STIFFNESS * (squeezed - _PRESS))
+    return push

@@ -71,8 +71,25 @@ class CornerDrive:
 
     def point(self, u: Array) -> tuple[float, float]:
         """(outwards, up) displacement in m for all actuators' horn positions u."""
-        ua = self.rest_u[0] if self.a is None else float(u[self.a])
-        ub = self.rest_u[1] if self.b is None else float(u[self.b])
+        return self._at(*self._pair(u))
+
+    def nudged(self, u: Array, by: float) -> list[tuple[int, tuple[float, float]]]:
+        """[(actuator, point when it alone moves on by `by`)]."""
+        a, b = self._pair(u)
+        out = []
+        if self.a is not None:
+            out.append((self.a, self._at(a + by, b)))
+        if self.b is not None:
+            out.append((self.b, self._at(a, b + by)))
+        return out
+
+    def _pair(self, u: Array) -> tuple[float, float]:
+        return (
+            self.rest_u[0] if self.a is None else float(u[self.a]),
+            self.rest_u[1] if self.b is None else float(u[self.b]),
+        )
+
+    def _at(self, ua: float, ub: float) -> tuple[float, float]:
         return self.linkage.point(
             _phase(anatomy.FIVE_BAR_PHASE_A_DEG, ua), _phase(anatomy.FIVE_BAR_PHASE_B_DEG, ub)
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.face import landmarks as lm
 from animaface.sim.body.lids import Lids, iris_m
-from animaface.sim.body.lips import Contact, meet
+from animaface.sim.body.lips import meet, press_n
 from animaface.sim.body.skin import LIP_VERTICES, Skin, from_jaw_joint_m
 
 Array = NDArray[np.float64]
@@ -80,8 +80,12 @@ class Shape:
         # Pushing all inner-lip vertices at once goes through one matrix with its own identity rows.
         self._by_lip = skin.by_lip
 
-    def contact(self, handles: Array, jaw: Array) -> Contact:
-        """Contact of the lips for [H, 3] handles and the jaw's [3, 4] motion."""
+    def lip_press_n(self, handles: Array, jaw: Array) -> Array:
+        """[9] force of the lips on each other, N (see lips.press_n)."""
+        return press_n(self._lip_home[:, 1] + self._lip_by @ np.concatenate([handles[:, 1], jaw[1]]))
+
+    def lip_push_m(self, handles: Array, jaw: Array) -> Array:
+        """[18, 3] what contact does to the inner lips, for [H, 3] handles and the jaw's [3, 4] motion."""
         moved = self._lip_by @ np.concatenate([handles, jaw.T])
         return meet(self._lip_home + moved, self._lip_jaw @ jaw[2], self._lip_home)
 
@@ -93,7 +97,7 @@ class Shape:
         out = self.neutral[: lm.N_VERTICES] + s.by_handle @ pose.handles + s.by_jaw @ jaw.T + s.by_rim @ rims
         if len(s.tendons):
             out += s.by_tendon @ (pose.tendons[:, None] * self.pull)
-        return np.asarray(out + self._by_lip @ self.contact(pose.handles, jaw).push, dtype=np.float64)
+        return np.asarray(out + self._by_lip @ self.lip_push_m(pose.handles, jaw), dtype=np.float64)
 
     def landmarks_m(self, pose: Pose) -> Array:
         """[478, 3] landmarks in the head frame."""

@@ -16,6 +16,7 @@ Rows = NDArray[np.int64]
 _SKIN_PARTS = ("brow_", "lip_")
 _TENDON_PARTS = ("nose_wing_", "cheek_")
 _CREEP_TAU_S = 0.7
+_NUDGE_U = 1e-3
 
 _NEIGHBOURS = (
     ("brow_inner_left", "brow_outer_left"), ("brow_inner_right", "brow_outer_right"),
@@ -110,7 +111,7 @@ class SoftTissue:
         """[H, 3] forces of skin and lip contact on the links, N."""
         k = self.shape.skin
         force = -(k.handle_stiffness @ self.handles + k.handle_jaw @ jaw.T)
-        press = self.shape.contact(self.handles, jaw).force_n
+        press = self.shape.lip_press_n(self.handles, jaw)
         lips = self.shape.lip_by_handle
         force[:, 1] += lips[:9].T @ press - lips[9:].T @ press
         return np.asarray(force, dtype=np.float64)
@@ -120,12 +121,8 @@ class SoftTissue:
         for row, drive, (x, y) in zip(self._corner_rows, self._corners, corners, strict=True):
             out = force[row, 0] if drive.side == "left" else -force[row, 0]
             out -= force[row, 2]  # the arch turns a push from the front into one to the side
-            for k in (drive.a, drive.b):
-                if k is not None:
-                    moved = u.copy()
-                    moved[k] += 1e-3
-                    x1, y1 = drive.point(moved)
-                    load[k] += (out * (x1 - x) + force[row, 1] * (y1 - y)) * 1e3
+            for k, (x1, y1) in drive.nudged(u, _NUDGE_U):
+                load[k] += (out * (x1 - x) + force[row, 1] * (y1 - y)) / _NUDGE_U
 
 
 def _bulge_share(handle: str) -> float:
