@@ -18,7 +18,7 @@ _IS_LABIODENTAL = np.array([p in LABIODENTAL for p in PHONES], np.float32)
 _IS_OPEN = np.array([p in OPEN_VOWEL for p in PHONES], np.float32)
 _IS_SPEECH = np.array([p != "SIL" for p in PHONES], np.float32)
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
-_ROLL_LOWER, _ROLL_UPPER = ARKIT_INDEX["mouthRollLower"], ARKIT_INDEX["mouthRollUpper"]
+_ROLL_LOWER, _SHRUG_LOWER = ARKIT_INDEX["mouthRollLower"], ARKIT_INDEX["mouthShrugLower"]
 _LIFTS = np.array(
     [ARKIT_INDEX[f"mouth{part}{side}"] for part in ("LowerDown", "UpperUp") for side in ("Left", "Right")]
 )
@@ -29,7 +29,7 @@ _LOWER_DOWN, _UPPER_UP = _LIFTS[:2], _LIFTS[2:]
 class ClosureSettings:
     """Thresholds are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose."""
 
-    threshold: float = 0.3
+    threshold: float = 0.35
     keep_threshold: float = 0.45
     ahead_share: float = 0.5
     attack_frames: int = 3
@@ -39,7 +39,8 @@ class ClosureSettings:
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04
     teeth_jaw: float = 0.09
-    teeth_roll: float = 0.22
+    teeth_roll: float = 0.03
+    teeth_shrug: float = 0.20
     open_vowel_gap: float = 0.045
     speech_gap: float = 0.0
 
@@ -112,6 +113,7 @@ class ClosureLayer:
         _limit_gap(out, bite, s.teeth_gap)
         out[:, _LOWER_DOWN] *= (1.0 - 0.9 * bite)[:, None]
         out[:, _ROLL_LOWER] = np.maximum(out[:, _ROLL_LOWER], bite * s.teeth_roll)
+        out[:, _SHRUG_LOWER] = np.maximum(out[:, _SHRUG_LOWER], bite * s.teeth_shrug)
         out[:, _UPPER_UP] = np.maximum(out[:, _UPPER_UP], 0.08 * bite[:, None])
 
     def _close(self, out: NDArray[np.float32], seal: NDArray[np.float32]) -> None:

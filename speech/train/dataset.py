@@ -13,7 +13,7 @@ from animaface.speech.train.grid import Clip, GridSpeaker, phone_track
 from animaface.speech.train.rules import TAUGHT, rule_curves
 
 LEARNED: Final[tuple[str, ...]] = (
-    "jawOpen", "mouthClose", "mouthPucker", "mouthRollUpper", "mouthPressLeft", "mouthPressRight",
+    "jawOpen", "mouthClose", "mouthPucker", "mouthRollUpper", "mouthRollLower", "mouthPressLeft", "mouthPressRight",
     "mouthSmileLeft", "mouthSmileRight", "mouthDimpleLeft", "mouthDimpleRight", "browDownLeft",
     "browDownRight", "headYaw", "headPitch", "headRoll",
 )  # fmt: skip

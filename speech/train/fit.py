@@ -46,7 +46,7 @@ CHANNEL_WEIGHT = {"jawOpen": 2.0, "mouthClose": 1.0, "mouthPucker": 1.0, "mouthP
 
 
 CORRELATED = ("jawOpen", "mouthClose", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
-              "mouthSmileRight", "mouthRollUpper")  # fmt: skip
+              "mouthSmileRight", "mouthRollUpper", "mouthRollLower")  # fmt: skip
 """Channels whose course within a clip counts, whatever its size."""
 
 

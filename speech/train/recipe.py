@@ -44,7 +44,7 @@ LARGEST_GAIN = 6.0
 class Recipe:
     """Everything that can be set; the defaults made the shipped weights."""
 
-    steps: int = 1000
+    steps: int = 1500
     batch: int = 64
     conv: int = 128
     hidden: int = 192

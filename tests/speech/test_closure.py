@@ -58,7 +58,7 @@ def test_labiodentals_bring_the_lip_to_the_teeth_but_do_not_seal() -> None:
     out = ClosureLayer().apply(*spoken([("AA", 20), ("F", 8), ("AA", 20)]))
     at = 24
     assert 0.01 < gap(out)[at] <= 0.05
-    assert out[at, ARKIT_INDEX["mouthRollLower"]] > 0.15
+    assert out[at, ARKIT_INDEX["mouthShrugLower"]] > 0.15
     assert out[at, ARKIT_INDEX["mouthLowerDownLeft"]] < 0.05
 
 

@@ -40,7 +40,7 @@ def test_the_rules_round_stretch_and_close() -> None:
     assert at("mouthFunnel", 0.95) > 0.15 > at("mouthFunnel", 1.4)
     assert at("mouthStretchLeft", 1.38) > at("mouthStretchLeft", 0.95) + 0.05
     assert at("mouthLowerDownLeft", 0.44) < 0.05 < 0.1 < at("mouthLowerDownLeft", 0.65)
-    assert at("mouthRollLower", 1.15) > 0.1
+    assert at("mouthUpperUpLeft", 1.15) > at("mouthLowerDownLeft", 1.15), "f shows the upper teeth"
     assert all(float(c[:10].max()) == 0.0 for c in curves.values()), "silence is still"
     assert at("mouthFunnel", 0.75) > at("mouthFunnel", 0.6), "rounding starts before its sound"
 

@@ -1,5 +1,7 @@
 """The stream: any chunk size, 40 ms ahead, natural speech, silence, rubbish; fast enough for one core."""
 
+import subprocess
+import sys
 import time
 import wave
 from pathlib import Path
@@ -148,3 +150,12 @@ def _seconds(voice: np.ndarray, network: SpeechNetwork) -> float:
     start = time.process_time()
     predict(voice, network=network)
     return time.process_time() - start
+
+
+def test_the_stream_needs_numpy_and_onnxruntime_only() -> None:
+    code = (
+        "import sys, animaface.speech.stream; "
+        "print([m for m in ('torch', 'mujoco', 'scipy', 'soxr', 'soundfile', 'onnx') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
