@@ -52,6 +52,7 @@ class Recipe:
     grid_variants: int = 3
     flite_sentences: int = 150
     espeak_sentences: int = 250
+    teacher_steps: int = 1500
     speechless_clips: int = 120
     variance_wanted: float = 0.95
     seed: int = 1
@@ -124,7 +125,12 @@ def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> l
     stacked = np.concatenate(curves)
     mean, sd = stacked.mean(axis=0), np.maximum(stacked.std(axis=0), 1e-3)
     teacher = fit_teacher(
-        [phone_inputs(c.phones, len(c.curves)) for c in clips], curves, mean, sd, seed=recipe.seed
+        [phone_inputs(c.phones, len(c.curves)) for c in clips],
+        curves,
+        mean,
+        sd,
+        steps=recipe.teacher_steps,
+        seed=recipe.seed,
     )
     rng, out = np.random.default_rng(recipe.seed), []
     for spoken in corpus:
