@@ -7,10 +7,13 @@ a frame rate, a delay and noise.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from animaface.calibration.detector import LandmarkFrame
+from animaface.calibration.prompter import Prompter, ScriptedPrompter
+from animaface.calibration.session import Options, Session, Stand
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.clock import LockStepClock
 from animaface.robot.face.errors import CalibrationError
@@ -87,3 +90,20 @@ def simulated_stand(config: FaceConfig, *, seed: int = 0, timestep_s: float = 0.
     world = SimWorld(config, seed=seed, clock=clock, plant=SimFace(config, seed=seed, timestep_s=timestep_s))
     detector = SimulatedDetector(world.plant, clock, seed=seed)
     return SimulatedStand(world, clock, detector, lambda: Robot(config, world.open, clock))
+
+
+def simulated_session(
+    config: FaceConfig,
+    work: Path,
+    *,
+    seed: int = 0,
+    options: Options | None = None,
+    prompter: Prompter | None = None,
+) -> Session:
+    """A calibration session of the simulated face: `.run(folder)` does it, or goes on with it."""
+    stand = simulated_stand(config, seed=seed)
+    return Session(
+        Stand(config, stand.open_robot, stand.detector, stand.clock, prompter or ScriptedPrompter()),
+        work,
+        options or Options(seed=seed),
+    )

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from animaface.calibration.paths import command_limits
 from animaface.calibration.recording import Recording
 from animaface.robot.config import FaceConfig
+from animaface.robot.face.errors import CalibrationError
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.distill import DistilledInverse, DistillOptions, HandPart, distil
+from animaface.selfmodel.export import import_self_model
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.inverse import Solver
 from animaface.selfmodel.network import SelfModel, Shape
@@ -68,6 +70,16 @@ class Learned:
         model.load_state_dict(tensors)
         return cls(model.eval(), Response(np.array(facts["delay_s"]), np.array(facts["tau_s"])),
                    History(tuple(facts["play"]), tuple(facts["creep_s"])), np.array(facts["observed"]), neutral_m)  # fmt: skip
+
+
+def load_learned(calibration: Path, neutral_m: Array, config: FaceConfig) -> Learned:
+    """What a calibration folder knows, to solve with. `neutral_m` [478, 3]: the face at rest."""
+    model, response, history, facts = import_self_model(calibration / "selfmodel.onnx")
+    if tuple(facts["actuators"]) != config.names:
+        raise CalibrationError(
+            f"{calibration} is for other actuators", next_step=f"animaface calibrate {config.id}"
+        )
+    return Learned(model, response, history, np.array(facts["observed"]), neutral_m)
 
 
 def learn_face(

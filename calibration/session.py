@@ -228,7 +228,7 @@ class Session:
             facts = {"face_id": self.stand.config.id, "config_hash": folder.config_hash(self.stand.config),
                      "poses": sum(len(r.frame_s) for r in self._recordings()), "seed": self.options.seed}  # fmt: skip
             export_self_model(learned.model, self.work.path("selfmodel.onnx"), names, learned.response,
-                              learned.history, facts)  # fmt: skip
+                              learned.history, {**facts, "observed": learned.observed.tolist()})  # fmt: skip
             part = self.work.path("inverse.part")
             export_inverse(net, part, names, facts)
             part.replace(path)
@@ -295,6 +295,7 @@ class Session:
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
             "units": {"lags_ms": "ms", "moved_mm": "mm", "relative": "error / motion"},
             "detector": self.stand.detector.name,
+            "neutral_mm": np.round(1e3 * learned.neutral_m, 3).tolist(),
             "jitter_mm": 1e3 * float(self._kept("neutral")["jitter_m"]),
             "lags_ms": {
                 n: round(1e3 * (a.delay_s + a.tau_s), 1) if a.seen else config.actuators[n].lag_ms

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from animaface.robot.face.errors import CalibrationError
 from animaface.robot.face.landmarks import N_LANDMARKS
 from animaface.selfmodel.distill import DistilledInverse
 from animaface.selfmodel.history import History, Response
-from animaface.selfmodel.network import HEAD_SCALE_M_PER_RAD, SelfModel
+from animaface.selfmodel.network import HEAD_SCALE_M_PER_RAD, SelfModel, Shape
+from animaface.selfmodel.runtime import BROKEN_MODEL
 from animaface.selfmodel.window import OFFSETS
 
 PARITY: float = 1e-5
@@ -52,10 +54,30 @@ def export_self_model(
     meta = {
         "kind": "self-model", "actuators": actuators, "frame": "head: x to the subject's left, y up, z out, m",
         "delay_s": response.delay_s.tolist(), "tau_s": response.tau_s.tolist(),
-        "play": history.play, "creep_s": history.creep_s, **facts,
+        "play": history.play, "creep_s": history.creep_s, "shape": vars(model.shape), **facts,
     }  # fmt: skip
     example = torch.rand(3, model.shape.n_inputs)
     _export(_AsLandmarks(model).eval(), example, path, "inputs", ("landmarks_m", "head_rad", "doubt_m"), meta)
+
+
+def import_self_model(path: Path) -> tuple[SelfModel, Response, History, dict[str, Any]]:
+    """The torch network back from selfmodel.onnx, to solve with: model, response, history, metadata.
+
+    Raises CalibrationError when the file is not one of ours.
+    """
+    again = "animaface calibrate FACE"
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])  # a full check
+        facts = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
+        proto = onnx.load(str(path))
+        found = {i.name: onnx.numpy_helper.to_array(i) for i in proto.graph.initializer}
+        model = SelfModel(Shape(**facts["shape"]))
+        state = {k: torch.tensor(found[f"model.{k}"]) for k in model.state_dict()}
+        model.load_state_dict(state)
+    except BROKEN_MODEL as e:
+        raise CalibrationError(f"{path} is no self-model: {e!r}", next_step=again) from e
+    response = Response(np.array(facts["delay_s"]), np.array(facts["tau_s"]))
+    return model.eval(), response, History(tuple(facts["play"]), tuple(facts["creep_s"])), facts
 
 
 def export_inverse(
@@ -80,7 +102,7 @@ def _export(
 ) -> None:
     program = torch.onnx.export(
         net, (example,), dynamo=True, input_names=[input_name], output_names=list(output_names),
-        dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, optimize=True,
+        dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, optimize=False,
     )  # fmt: skip
     if program is None:
         raise CalibrationError(f"torch made no ONNX program for {path.name}", next_step="report this")

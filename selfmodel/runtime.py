@@ -14,10 +14,11 @@ from animaface.robot.face.errors import CalibrationError, InputError
 from animaface.selfmodel.window import windows
 
 Array = NDArray[np.float64]
-_BROKEN: tuple[type[Exception], ...] = (
+BROKEN_MODEL: tuple[type[Exception], ...] = (
     ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.Fail,
-    ort_errors.NotImplemented, ort_errors.RuntimeException, KeyError, ValueError,
+    ort_errors.NotImplemented, ort_errors.RuntimeException, KeyError, ValueError, OSError,
 )  # fmt: skip
+"""What loading a file that is no network of ours raises."""
 
 
 class FaceInverse:
@@ -50,7 +51,7 @@ class FaceInverse:
             if tuple(facts["channels"]) != CHANNEL_NAMES:
                 raise CalibrationError(f"{path} was made for other channels", next_step=again)
             return cls(session, facts)
-        except _BROKEN as e:
+        except BROKEN_MODEL as e:
             raise CalibrationError(f"{path} is no inverse of a face: {e}", next_step=again) from e
 
     def solve(self, values: Array) -> Array:

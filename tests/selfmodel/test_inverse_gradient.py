@@ -11,7 +11,7 @@ from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
 from animaface.robot.face.errors import CalibrationError, InputError
 from animaface.robot.face.landmarks import lip_gap_m, neutral_m
 from animaface.selfmodel.distill import DistillOptions, HandPart, distil
-from animaface.selfmodel.export import export_inverse, export_self_model, parity
+from animaface.selfmodel.export import export_inverse, export_self_model, import_self_model, parity
 from animaface.selfmodel.expressions import random_expressions, spoken_take
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.inverse import Memory, SolveOptions, Solver
@@ -132,21 +132,20 @@ def test_a_take_is_solved_against_the_lag(solver: Solver, retarget: Retarget) ->
     """Speech through servos of 90 ms: the temporal solution leads and follows better than pose after pose."""
     slow = Response.uniform(N, 0.015, 0.09)
     solver = Solver(solver.objective, slow, OBSERVED)
-    take = spoken_take(5, 1.6, emotion=False).values[None, :90]
-    flat = take.reshape(-1, N_CHANNELS)
-    targets = solver.objective.targets(retarget.landmarks_m(flat), retarget.head_rad(flat))
+    flat = values_of(np.clip(values_as_u(spoken_take(5, 1.6, emotion=False).values[:90]), 0.0, 1.0))
+    asked = retarget.landmarks_m(flat)
+    targets = solver.objective.targets(asked, retarget.head_rad(flat))
     start = np.tile(solver.limits.neutral_u, (90, 1))
     poses = solver.solve_poses(targets, start, SolveOptions(steps=120, extra_starts=3)).reshape(1, 90, N)
-    moves = solver.solve_takes(targets, poses, SolveOptions(steps=80, rate=0.02))
+    moves = solver.solve_takes(targets, poses, SolveOptions(steps=100, rate=0.04))
     assert moves.shape == poses.shape
     late = Response(-slow.tau_s, slow.tau_s)
 
     def error(u: Array) -> float:
         done = default_rig().landmarks_m(values_of(late.follow(u[0], 1 / 60)))
-        asked = default_rig().landmarks_m(values_of(np.clip(values_as_u(flat), 0, 1)))
-        return float(np.sqrt(((done - asked)[:, 152] ** 2).mean()))  # the chin
+        return float(np.sqrt(((done - asked) ** 2).mean()))
 
-    assert error(moves) < 0.8 * error(poses)
+    assert error(moves) < 0.6 * error(poses)
 
 
 def values_as_u(values: Array) -> Array:
@@ -194,6 +193,15 @@ def test_self_model_leaves_torch_whole(solver: Solver, tmp_path: Path) -> None:
     model = solver.objective.model
     export_self_model(model, path, NAMES, RESPONSE, HISTORY, {"poses": 1200})
     assert parity(_AsLandmarks(model).eval(), path, torch.rand(20, N), "inputs") < 1e-5
+    back, response, history, facts = import_self_model(path)
+    x = np.random.default_rng(0).random((7, N))
+    np.testing.assert_array_equal(back.predict(x)[0], model.predict(x)[0])
+    np.testing.assert_array_equal(response.tau_s, RESPONSE.tau_s)
+    assert history == HISTORY
+    assert facts["poses"] == 1200
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CalibrationError, match="no self-model"):
+        import_self_model(path)
 
 
 def test_a_broken_inverse_says_what_to_run(tmp_path: Path) -> None:

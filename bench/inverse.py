@@ -1,0 +1,235 @@
+"""How near the inverse comes to the best this face can do: python bench/inverse.py [--targets 60]
+
+60 fixed targets (seeded), a third of them poses the face can reach, the others ARKit shapes and expressions in the
+face's size, not shrunk. Error: rms over the 478 landmarks of the settled simulated face. Optimum: Gauss-Newton by
+finite differences on the simulator from our answer and three other starts. Score: (ours - best) / (neutral - best).
+Slow: some minutes on two free cores.
+"""
+
+import argparse
+import json
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import lsq_linear
+
+from animaface.calibration import folder
+from animaface.calibration.check import expressions
+from animaface.calibration.paths import Body, babbling_path
+from animaface.robot.config import ActuatorConfig, FaceConfig, load_face
+from animaface.robot.handmap import HandMap
+from animaface.selfmodel.expressions import random_expressions
+from animaface.selfmodel.retarget import Retarget
+from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.runtime import FaceInverse
+from animaface.sim.body.face import SimFace
+from animaface.sim.plant import Drive
+
+OUT = Path(__file__).resolve().parent / "results" / "inverse.json"
+Array = NDArray[np.float64]
+STEP_U = 0.06
+_UPPER = ("lids", "brows")
+
+
+class Face:
+    """The simulated body without its servos' bus: settle at commands, look at the truth."""
+
+    def __init__(self, config: FaceConfig) -> None:
+        self.config, self.body = config, Body.of(config)
+        self._sim = SimFace(config, seed=0, timestep_s=0.004)
+        self._actuators = list(config.actuators.values())
+        self._now_s = 0.0
+
+    def hold(self, u: Array, seconds: float) -> Array:
+        """Landmarks [478 * 3] after holding u."""
+        for a, x in zip(self._actuators, u, strict=True):
+            self._sim.set_drive(a.name, Drive(shaft_rad(a, float(x))))
+        self._now_s += seconds
+        self._sim.advance(self._now_s)
+        return self._sim.landmarks_m().ravel().copy()
+
+    def from_neutral(self, u: Array) -> Array:
+        """As an expression is made: from rest, then held."""
+        self.hold(self.body.neutral_u, 0.6)
+        return self.hold(u, 0.9)
+
+    def jacobian(
+        self, u: Array, base: Array, groups: Sequence[Sequence[int]], upper: NDArray[np.bool_]
+    ) -> Array:
+        """[478 * 3, N] by finite differences; one actuator above and one below the nose at a time."""
+        out = np.zeros((len(base), len(u)))
+        owner = np.repeat(upper, 3)
+        for group in groups:
+            moved = u.copy()
+            for i in group:
+                moved[i] += STEP_U if u[i] < 0.5 else -STEP_U
+            change = self.hold(moved, 0.22) - base
+            for i in group:
+                mask = owner if i in self._above() else ~owner if len(group) > 1 else np.ones_like(owner)
+                out[:, i] = np.where(mask, change / (moved[i] - u[i]), 0.0)
+        return out
+
+    def _above(self) -> set[int]:
+        return {i for r in _UPPER for i in self.body.regions.get(r, ())}
+
+
+def shaft_rad(a: ActuatorConfig, u: float) -> float:
+    """Shaft angle of a command, as a perfect driver would set it."""
+    raw = a.u_to_raw(u)
+    if a.servo.bus_kind == "dynamixel":
+        return float(np.radians(raw - 180.0))
+    low, high = a.servo.pulse_us
+    return float(np.radians((raw - 1500.0) * a.servo.travel_deg / (high - low)))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One target and where the search for its optimum starts; the first start is our answer."""
+
+    name: str
+    target: Array
+    starts: Array
+    face: str
+
+
+def solve(job: Job) -> dict[str, Any]:
+    """Errors in mm: ours, at neutral, and the best found."""
+    face = Face(load_face(job.face))
+    upper = (job.target.reshape(478, 3)[:, 1]) > 0.012
+    upper[468:] = True
+    groups = _groups(face.body)
+
+    def error(y: Array) -> float:
+        return float(1e3 * np.sqrt(((y - job.target) ** 2).sum() / 478))
+
+    neutral, ours = error(face.from_neutral(face.body.neutral_u)), error(face.from_neutral(job.starts[0]))
+    best, best_u = min((neutral, 0), (ours, 1))[0], job.starts[0]
+    for k, start in enumerate(job.starts):
+        u, here = start, error(face.from_neutral(start))
+        for step in range(3):
+            if step and here > 1.25 * best:
+                break  # this start leads nowhere
+            base = face.hold(u, 0.4)
+            tangent = face.jacobian(u, base, groups, upper)
+            weight = np.concatenate([tangent, 2e-3 * np.eye(len(u))])
+            rest = np.concatenate([job.target - base, np.zeros(len(u))])
+            free = lsq_linear(weight, rest, bounds=(-u - 1e-9, 1.0 - u + 1e-9)).x
+            tried = [face.body.limits.made_legal((u + s * free)[None])[0] for s in (1.0, 0.5, 0.2)]
+            errors = [error(face.from_neutral(t)) for t in tried]
+            if min(errors) >= here:
+                break
+            u, here = tried[int(np.argmin(errors))], min(errors)
+            if here < best:
+                best, best_u = here, u
+        del k
+    return {"name": job.name, "neutral_mm": neutral, "ours_mm": ours, "best_mm": best,
+            "score": (ours - best) / max(neutral - best, 1e-9), "best_u": best_u.round(4).tolist()}  # fmt: skip
+
+
+def _groups(body: Body) -> list[list[int]]:
+    upper = [i for r in _UPPER for i in body.regions.get(r, ())]
+    neck = set(body.regions.get("neck", ())) | set(body.regions.get("tongue", ()))
+    lower = [i for i in range(len(body.neutral_u)) if i not in upper and i not in neck]
+    pairs = [[a] for a in lower]
+    for k, i in enumerate(upper):
+        if k < len(pairs):
+            pairs[k].append(i)
+        else:
+            pairs.append([i])
+    return pairs
+
+
+def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[Job]:
+    """Fixed targets with our answers: expressions by the run-time inverse, poses by the gradient inverse."""
+    from animaface.calibration.learn import load_learned
+    from animaface.selfmodel.inverse import SolveOptions
+
+    meta = folder.load(calibration, config)
+    neutral_m = 1e-3 * np.array(meta["neutral_mm"])
+    retarget, inverse = Retarget(default_rig(), neutral_m), FaceInverse.load(calibration / "inverse.onnx")
+    body, hand, random = Body.of(config), HandMap(config), np.random.default_rng([seed, 60])
+    reachable = count // 3
+    names, values = expressions()
+    pick = random.choice(
+        [i for i, v in enumerate(values) if names[i] != "tongueOut"], count // 3, replace=False
+    )
+    mixed = random_expressions(4 * count, seed + 999)
+    mixed = mixed[np.abs(mixed[:, :52]).sum(axis=1) > 0.5][: count - reachable - len(pick)]
+    asked = np.concatenate([values[pick], mixed])
+    asked[:, 52:] = 0.0
+    ours = np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in asked])
+    out = [
+        Job(name, target.ravel(), _starts(u, hand(v), body, random), config.id)
+        for name, target, u, v in zip([*(names[i] for i in pick), *(f"mixed {k}" for k in range(len(mixed)))],
+                                      retarget.landmarks_m(asked), ours, asked, strict=True)
+    ]  # fmt: skip
+    path = babbling_path(body, 400.0, seed + 5)
+    poses = path[random.choice(len(path), reachable, replace=False)]
+    for i in body.regions.get("neck", ()):
+        poses[:, i] = body.neutral_u[i]
+    face = Face(config)
+    seen = np.stack([face.from_neutral(u) for u in poses])
+    solver = load_learned(calibration, neutral_m, config).solver(config)
+    targets = solver.objective.targets(seen.reshape(-1, 478, 3), np.zeros((reachable, 3)))
+    found = solver.solve_poses(
+        targets, np.tile(body.neutral_u, (reachable, 1)), SolveOptions(steps=250, extra_starts=3)
+    )
+    out += [
+        Job(f"reachable {k}", seen[k], _starts(found[k], poses[k], body, random), config.id)
+        for k in range(reachable)
+    ]
+    return out
+
+
+def _starts(ours: Array, other: Array, body: Body, random: np.random.Generator) -> Array:
+    wild = body.limits.made_legal(random.random((1, len(ours))))[0]
+    return np.stack([ours, body.neutral_u, other, 0.5 * (ours + wild)])
+
+
+def main() -> None:
+    """Print the scores and keep them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--face", default="hybrid")
+    parser.add_argument("--calibration", type=Path)
+    parser.add_argument("--targets", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    config, console = load_face(args.face), Console()
+    todo = jobs(config, args.calibration or folder.shipped_folder(config.id), args.targets, args.seed)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        rows = []
+        for row in pool.imap(solve, todo):
+            rows.append(row)
+            console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
+                          f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
+    table = Table(title=f"inverse of {config.id}: (ours - best) / (neutral - best)")
+    for column in ("targets", "n", "mean", "median", "p95"):
+        table.add_column(column)
+    summary: dict[str, dict[str, float]] = {}
+    for kind, chosen in (("all", rows), ("expressions", [r for r in rows if not r["name"].startswith("reachable")]),
+                         ("reachable poses", [r for r in rows if r["name"].startswith("reachable")])):  # fmt: skip
+        s = np.array([r["score"] for r in chosen])
+        summary[kind] = {
+            "n": len(s),
+            "mean": float(s.mean()),
+            "median": float(np.median(s)),
+            "p95": float(np.percentile(s, 95)),
+        }
+        table.add_row(kind, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in summary[kind].values()))
+    console.print(table)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(
+        json.dumps({"face": config.id, "summary": summary, "targets": rows}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

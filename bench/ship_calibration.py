@@ -1,0 +1,60 @@
+"""Make the shipped calibration of the simulated hybrid face again: python bench/ship_calibration.py [FOLDER]
+
+The real session, seed 0. Writes hw_configs/calibrations/hybrid (without the babbling itself, which is large)
+and prints the numbers of quality. Interrupted, it goes on. About five minutes on two free cores.
+"""
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from animaface.app.simulated import simulated_session
+from animaface.calibration.prompter import ScriptedPrompter
+from animaface.robot.config import load_face
+
+HERE = Path(__file__).resolve().parent
+
+
+class _Telling(ScriptedPrompter):
+    """Says when a step begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._label, self._since = "", time.monotonic()
+        self._console = Console()
+
+    def progress(self, done: int, total: int, label: str, remaining_s: float | None = None) -> None:
+        """One line a step."""
+        if label != self._label:
+            self._label = label
+            self._console.print(f"{time.monotonic() - self._since:7.1f} s  {label}")
+
+
+def main() -> None:
+    """Calibrate and ship."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=HERE.parent / "hw_configs/calibrations/hybrid"
+    )
+    parser.add_argument("--face", default="hybrid")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=HERE.parent / "out/ship_calibration")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    started = time.monotonic()
+    meta = simulated_session(load_face(args.face), args.work, seed=args.seed, prompter=_Telling()).run(
+        args.folder
+    )
+    (args.folder / "babbling.npz").unlink()
+    seconds = time.monotonic() - started
+    Console().print(json.dumps(meta["quality"], indent=1))
+    size_mb = sum(f.stat().st_size for f in args.folder.iterdir()) / 1e6
+    Console().print(f"{seconds:.0f} s, {size_mb:.1f} MB in {args.folder}", markup=False)
+
+
+if __name__ == "__main__":
+    main()
