@@ -10,7 +10,7 @@ ACTIONS: Final[dict[Action, str]] = {
     "drop": "the actuator is not driven, the rest goes on",
     "back_off": "the allowed way from neutral shrinks until it is cool",
     "reconnect": "the line is opened, verified, armed and eased in when it is back; the rest goes on",
-    "mend": "it is set up again, torque on at the measured pose, eased in; the rest goes on",
+    "mend": "it is set up again, switched on at the pose where it stands, eased in; the rest goes on",
     "relieve": "its goal goes to where it says it stands; tried again after 1, 2 .. 32 s; the rest goes on",
     "keep_last": "the newest good value stays",
 }
@@ -81,8 +81,8 @@ RESPONSES: Final[dict[Fault, Response]] = {
         "-", "not greeted, boot id differs",
     ),
     Fault.CHANNEL: Response(
-        "drop", True, "{where}: its output is off",
-        "-", "channel flags in the board's status",
+        "mend", True, "{where}: its output is off",
+        "-", "channel flags in the board's status; switched on again after 1, 2 .. 32 s",
     ),
     Fault.ABSENT: Response(
         "mend", True, "{where} is configured but absent",

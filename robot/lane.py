@@ -20,6 +20,8 @@ BUS_KINDS: Mapping[str, type[DynamixelBus] | type[ServoBoardBus]] = {
     "servo_board": ServoBoardBus,
 }
 _AGAIN_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+_STEADY_S = 3.0
+"""A line that is lost sooner after it came back waits longer and longer, so that the face does not twitch."""
 
 
 class Lane:
@@ -40,6 +42,7 @@ class Lane:
         self._steps: Steps[Mapping[str, float]] | None = None
         self._due_s = 0.0
         self._tries = 0
+        self._back_s = -_STEADY_S
         self._resumed: dict[str, float] = {}  # told by `refresh`, for the next `collect`
 
     def connect(self) -> list[DeviceInfo]:
@@ -94,14 +97,17 @@ class Lane:
         try:
             self._due_s = now_s + next(self._steps)
         except StopIteration as end:
-            self._steps, self._tries = None, 0
+            self._steps, self._back_s = None, now_s
             self.following, self.fault = True, ""
             return self._by_index(end.value)
         except AnimafaceError:
-            again_s = _AGAIN_S[min(self._tries, len(_AGAIN_S) - 1)]
-            self._tries += 1
-            self._steps, self._due_s = self._way_back(reconnect=True), now_s + again_s
+            self._steps, self._due_s = self._way_back(reconnect=True), now_s + self._pause_s()
         return {}
+
+    def _pause_s(self) -> float:
+        pause_s = _AGAIN_S[min(self._tries, len(_AGAIN_S) - 1)]
+        self._tries += 1
+        return pause_s
 
     def faults(self) -> dict[int, str]:
         """Index in u[N] -> fault, for everything on this bus that does not follow now."""
@@ -134,7 +140,11 @@ class Lane:
         self.following = False
         self.fault = fault
         self._steps = self._way_back(reconnect)
-        self._due_s = self._clock.now_s() + (_AGAIN_S[0] if reconnect else 0.0)
+        now_s = self._clock.now_s()
+        if now_s - self._back_s >= _STEADY_S:
+            self._tries = 0
+        self._due_s = now_s + (self._pause_s() if reconnect or self._tries else 0.0)
+        self._tries = max(self._tries, 1)
 
     def _way_back(self, reconnect: bool) -> Steps[Mapping[str, float]]:
         if reconnect:

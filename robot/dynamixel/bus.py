@@ -6,6 +6,7 @@ Most ticks ask for feedback, every fourth for health: torque, hardware error, wa
 that misses is asked alone until it answers; one that restarted is set up again in pieces.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,6 +30,7 @@ _SILENCE_S = 0.15  # after so long without a write the watchdogs may have trippe
 _PATIENCE_S = 0.03  # an adapter whose latency timer was left at 16 ms answers late, not never
 _LINE_SHARE = 0.5  # of a 10 ms tick that one tick's bytes may fill
 _HEALTH_EVERY = 4
+_PACKETS_LOST = 8  # so many goals in a row are not lost by noise
 
 
 class DynamixelBus:
@@ -101,6 +103,7 @@ class DynamixelBus:
         line = self._lined
         raw = np.rint(self._zero + np.asarray(u, dtype=np.float64) * self._per_u)
         self._goals = np.clip(raw, self._low, self._high).astype(np.int64)
+        self._told.append(self._goals)
         goals = {i: g for i, g, on in zip(self._ids, self._goals.tolist(), self._on(), strict=True) if on}
         if goals:
             line.sync_write(reg.GOAL_POSITION, goals)
@@ -192,6 +195,7 @@ class DynamixelBus:
         self._seen_s = np.full(n, -np.inf)
         self._goals = np.zeros(n, dtype=np.int64)
         self._asked_goals = self._goals
+        self._told: deque[NDArray[np.int64]] = deque([self._goals], maxlen=_PACKETS_LOST)
         self._asked: tuple[int, ...] = ()
         self._asked_s = 0.0
         self._asked_health = False
@@ -247,8 +251,8 @@ class DynamixelBus:
                 self._seen_s[i] = now_s
                 self._mind_stuck(i, reply.data, now_s)
             elif self._asked_health:
-                goal = int(self._asked_goals[i]) if self._armed else None
-                self._health.examine(i, reply.data, goal, now_s)
+                told = [int(goals[i]) for goals in self._told] if self._armed else []
+                self._health.examine(i, reply.data, told, now_s)
 
     def _mind_stuck(self, i: int, data: bytes, now_s: float) -> None:
         """A shaft that something holds, or whose sensor died: its goal goes to where it says it is."""

@@ -1,6 +1,6 @@
 """Which servos of a line answer, which are to be asked alone, which are being mended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from animaface.robot.bus import Steps
 from animaface.robot.dynamixel import registers as reg
@@ -12,7 +12,10 @@ from animaface.robot.face.errors import DeviceError
 from animaface.robot.faults import Fault
 
 LOST_AFTER_MISSES, LOST_AFTER_S = 3, 0.25
-_ASK_LOST_S, _ASK_ANY_LOST_S = 0.2, 0.1  # each lost one, and all together: a question to nobody blocks the line
+_ASK_LOST_S, _ASK_ANY_LOST_S = (
+    0.2,
+    0.1,
+)  # each lost one, and all together: a question to nobody blocks the line
 _STILL_COUNTS, _FAR_COUNTS, _STUCK_S = 8, 46, 1.0  # .7 deg, 4 deg: further than any servo droops
 _FORGET_STUCK_S = 10.0
 _LONG_S = 0.1  # a pause of mending in which the line is free for others
@@ -108,16 +111,17 @@ class Health:
         if fault in (Fault.SILENT, Fault.ABSENT) and i not in self._alone:
             self._alone.append(i)
 
-    def examine(self, i: int, block: bytes, goal: int | None, now_s: float) -> None:
-        """Look at torque, hardware error, watchdog and goal. `goal`: what it was told, None: nothing yet."""
+    def examine(self, i: int, block: bytes, told: Sequence[int], now_s: float) -> None:
+        """Look at torque, hardware error, watchdog and goal. `told`: its last goals, counts; empty: none yet."""
         start = HEALTH_BLOCK[0]
         servo = self._servos[i]
         error = reg.HARDWARE_ERROR.decode(block, start)
         if error:
             self.lose(i, Fault.HARDWARE, reg.hardware_errors(error))
-        elif goal is not None and servo.enabled:
+        elif told and servo.enabled:
             found = reg.GOAL_POSITION.decode(block, start)
-            self._ignored[i] = self._ignored[i] + 1 if abs(found - goal) > _GOAL_SLACK_COUNTS else 0
+            obeys = min(told) - _GOAL_SLACK_COUNTS <= found <= max(told) + _GOAL_SLACK_COUNTS
+            self._ignored[i] = 0 if obeys else self._ignored[i] + 1
             if not reg.TORQUE_ENABLE.decode(block, start):
                 self.lose(i, Fault.REBOOTED, "torque is off: it restarted")
             elif reg.BUS_WATCHDOG.decode(block, start) == reg.WATCHDOG_TRIPPED:
@@ -125,7 +129,7 @@ class Health:
             elif reg.PROFILE_VELOCITY.decode(block, start) != servo.profile_velocity:
                 self.lose(i, Fault.REBOOTED, "its settings are gone")
             elif self._ignored[i] >= 2:
-                self.lose(i, Fault.REBOOTED, f"ignores its goals (has {found}, told {goal})")
+                self.lose(i, Fault.REBOOTED, f"ignores its goals (has {found}, told {told[-1]})")
         if self._fault[i] is not None:
             self._want_mend(i, now_s)
 

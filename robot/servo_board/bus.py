@@ -29,6 +29,9 @@ _SILENT_S = 0.25
 _STATUS_EVERY = 10
 _ENABLING = 4  # flag in the answer to READ
 _SPEED_MARGIN = 1.25  # the gate is the limit; the board's ramp is the net below it
+_ENABLE_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_PARK_HEAVY_DEG_S = 15.0
+"""The neck's rods turn 1 rad of a shaft into 1.5 rad of the head: .39 rad/s, below the .5 that counts as falling."""
 _HEAVY = ("jaw", "neck")
 _FLAG_FAULTS = {ChannelFlag.OVER_DUTY: "over its duty ceiling", ChannelFlag.LOST: "let go by the board"}
 
@@ -192,6 +195,8 @@ class ServoBoardBus:
         self._low = np.array([a.limits[0] for a in actuators])
         self._high = np.array([a.limits[1] for a in actuators])
         self._faults = {}
+        self._resumed: dict[str, float] = {}
+        self._again: dict[str, tuple[float, int]] = {}  # channels that are off: when to try, how often tried
         self._stopped = ""
         self._armed = False
         self._turn = 0
@@ -233,17 +238,39 @@ class ServoBoardBus:
         flags = dict(enumerate(status.channel_flags, status.first))
         for name, channel in zip(self.names, self._channels, strict=True):
             told = [text for flag, text in _FLAG_FAULTS.items() if flags.get(channel, 0) & flag]
-            if told:
-                self._faults[name] = f"{Fault.CHANNEL}: {', '.join(told)}"
-            else:
-                self._faults.pop(name, None)
+            if told or (name in self._faults and not flags.get(channel, 0) & ChannelFlag.ON):
+                self._faults.setdefault(name, f"{Fault.CHANNEL}: {', '.join(told)}")
+                self._try_again(name, channel)
+            elif self._faults.pop(name, None) is not None:
+                pulse = status.pulses_us[channel - status.first]
+                self._resumed[name] = self._used[self._channels.index(channel)].raw_to_u(pulse)
+
+    def _try_again(self, name: str, channel: int) -> None:
+        """An output that went off is asked to come on after longer and longer pauses."""
+        now_s = self._clock.now_s()
+        due_s, tries = self._again.get(name, (now_s + _ENABLE_AGAIN_S[0], 0))
+        if now_s >= due_s:
+            self._lined.send(Command.ARM, LIFE_MS.to_bytes(2, "little"))  # takes the mark of loss off
+            self._lined.send(Command.ENABLE, struct.pack("<BH", channel, STAGGER_MS))
+            tries += 1
+            due_s = now_s + _ENABLE_AGAIN_S[min(tries, len(_ENABLE_AGAIN_S) - 1)]
+        self._again[name] = due_s, tries
 
     def _state(self) -> BusState:
         n = len(self.names)
         nan = np.full((4, n), np.nan)
         stale = np.zeros(n, dtype=bool)
+        resumed, self._resumed = self._resumed, {}
         return BusState(
-            self._clock.now_s(), nan[0], nan[1], nan[2], nan[3], stale, dict(self._faults), {}, self._stopped
+            self._clock.now_s(),
+            nan[0],
+            nan[1],
+            nan[2],
+            nan[3],
+            stale,
+            dict(self._faults),
+            resumed,
+            self._stopped,
         )
 
 
@@ -258,7 +285,7 @@ def channel_config(a: ActuatorConfig) -> bytes:
     span_us = high - low
     speed = min(max(round(a.speed_per_s * span_us * _SPEED_MARGIN), 1), 65535)
     us_per_deg = span_us / a.travel_deg
-    park_deg_s = 20.0 if a.region in _HEAVY else 60.0  # 20 deg/s = .35 rad/s: nothing heavy falls
+    park_deg_s = _PARK_HEAVY_DEG_S if a.region in _HEAVY else 60.0
     return struct.pack(
         "<BBHHHHHHHHBB", _channel(a), frames.ON_LOSS[a.effective_on_loss], round(low), round(high), neutral,
         neutral, speed, 0, max(round(park_deg_s * us_per_deg), 1), round(a.servo.frame_hz), 255, 0,
