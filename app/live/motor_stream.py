@@ -19,7 +19,7 @@ from animaface.selfmodel.runtime import FaceInverse
 
 Array = NDArray[np.float64]
 MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
-HUSH_S: Final = 0.05
+HUSH_S: Final = 0.04
 """An interrupted mouth is told to be shut within this time."""
 RETURN_S: Final = 0.2
 _ECHO_S: Final = 0.5

@@ -19,7 +19,7 @@ from animaface.speech.emotion import EmotionMix
 from animaface.speech.perform import PerformedFrames, Performer
 
 Array = NDArray[np.float64]
-PUSH_AHEAD_S: Final = 0.03
+PUSH_AHEAD_S: Final = 0.02
 """Commands leave so long before they are due: enough for a hiccup, little enough to be interrupted."""
 _STALL_S: Final = 0.02
 _QUIET_S: Final = 0.3

@@ -246,7 +246,8 @@ class _Source:
         elif isinstance(line, Played) and self._speaker is not None:
             out |= {"sound": self._speaker.name, "sound_seconds": round(self.feed.taken / 48_000, 2),
                     "holes": self.feed.holes, "gaps": line.gaps,
-                    "drift_ppm": round(self._speaker.clock.drift_ppm, 1)}  # fmt: skip
+                    "drift_ppm": round(self._speaker.clock.drift_ppm, 1),
+                    "first_heard_s": None if line.first is None else self._speaker.clock.at_s(line.first)}  # fmt: skip
         return out
 
 

@@ -58,6 +58,8 @@ class Played:
         """Positions written so far, at PLAY_RATE_HZ."""
         self.spoken_until = 0
         """The position after the last sample that was not silence by default."""
+        self.first: int | None = None
+        """The position of the first sample that was not."""
         self._feed, self._speaker = feed, speaker
         self._mono = MonoStream(PLAY_RATE_HZ)
 
@@ -77,6 +79,7 @@ class Played:
         if block.audible:
             self._speaker.write(self.written + silent, block.samples)
         if self._feed.taken > before:
+            self.first = self.written + silent if self.first is None else self.first
             self.spoken_until = self.written + silent + n
         self.written += silent + n
         return self._mono.push(np.concatenate([np.zeros(silent, np.float32), block.samples]))

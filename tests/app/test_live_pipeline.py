@@ -10,8 +10,9 @@ from animaface.app.live.attention import Attention
 from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.motor_stream import MotorStream, Relaxation
 from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.sample_clock import SampleClock
 from animaface.app.live.speaker import PlayBuffer, VirtualSpeaker
-from animaface.app.live.timelines import Played, needed_delay_s
+from animaface.app.live.timelines import Captured, Played, needed_delay_s
 from animaface.app.motion import motion_of
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.arkit import ARKIT_INDEX, CHANNEL_NAMES, N_CHANNELS
@@ -269,3 +270,56 @@ def test_tired_servos_relax_in_idleness_only(config: FaceConfig) -> None:
     assert (idle[far] < 0.8).all()
     rested = Relaxation(config).apply(u, 1.0, 0.01)
     np.testing.assert_allclose(rested, u, atol=1e-6)
+
+
+class _Air:
+    """A microphone in virtual time: 10 ms blocks, handed over `late_s` after they were in the air."""
+
+    name = "air"
+    lost = 0
+
+    def __init__(self, clock: LockStepClock, samples: np.ndarray, late_s: float, ppm: float) -> None:
+        self.clock = SampleClock(16_000)
+        self._time, self._samples = clock, samples
+        self._late_s, self._per_s = late_s, 16_000 / (1.0 + 1e-6 * ppm)
+        self._began_s, self._given = clock.now_s(), 0
+
+    def read(self) -> np.ndarray:
+        end = int((self._time.now_s() - self._began_s - self._late_s) * self._per_s) // 160 * 160
+        if end <= self._given:
+            return np.zeros(0, np.float32)
+        first, self._given = self._given, min(end, len(self._samples))
+        self.clock.observe(first, self._began_s + first / self._per_s)
+        return np.asarray(self._samples[first : self._given])
+
+
+def test_a_microphone_is_followed_as_soon_as_it_can_be_and_the_lateness_is_the_true_one(
+    config: FaceConfig, voice: tuple[np.ndarray, int]
+) -> None:
+    clock = LockStepClock(50.0)
+    samples = np.concatenate([np.zeros(32_000, np.float32), _at_16k(voice)])
+    motors = MotorStream(config, motion_of(config, sim=True, use_calibration=False))
+    microphone, log = _Air(clock, samples, 0.02, 60.0), _Log(clock)
+    timeline = Captured(microphone, motors.mouth_lag_s)  # type: ignore[arg-type]
+    pipeline = LivePipeline(
+        timeline, Performer(seed=3), motors, log, Relaxation(config), clock, push_ahead_s=0.012
+    )
+    end_s = clock.now_s() + 4.9
+    while clock.now_s() < end_s:
+        pipeline.step()
+        clock.sleep_until_s(clock.now_s() + 0.01)
+    frames = Performer(seed=3).push(samples)
+    jaw = config.names.index("jaw_open")
+    want = HandMap(config)(frames.values)[:, jaw]
+    due = log.due_s - 50.0
+    speaking = (due > 2.5) & (due < 4.5)
+    delays = np.arange(0.0, 0.3, 0.002)
+    errors = [
+        np.abs(log.u[speaking, jaw] - np.interp(due[speaking] - d, frames.time_s, want)).mean()
+        for d in delays
+    ]
+    told_after_s = delays[int(np.argmin(errors))]
+    # capture 10 + hand-over 20 + look-ahead 40 + frame 17 + tick and push 22
+    assert told_after_s < 0.125
+    assert timeline.delay_s == pytest.approx(told_after_s + motors.mouth_lag_s, abs=0.02)
+    assert pipeline.counts.late <= 0.01 * pipeline.counts.points
