@@ -96,6 +96,10 @@ class Bus(Protocol):
         """What has come in since, without waiting: once a tick, before `write`."""
         ...
 
+    def counters(self) -> Mapping[str, int]:
+        """What went wrong on the line since it was opened, by name."""
+        ...
+
     def release(self) -> None:
         """Torque off."""
         ...

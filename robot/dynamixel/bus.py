@@ -151,6 +151,14 @@ class DynamixelBus:
         state.stale = self._seen_s == before
         return state
 
+    def counters(self) -> Mapping[str, int]:
+        """Replies with a wrong CRC, questions asked a second time."""
+        line = self._line
+        return {
+            "bad_crc": line.packets.crc_errors if line else 0,
+            "retries": line.retries if line else 0,
+        }
+
     def release(self) -> None:
         """Torque off, twice, because a sync write has no answer."""
         self._armed = False

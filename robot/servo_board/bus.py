@@ -165,6 +165,15 @@ class ServoBoardBus:
         self._see(finish(self._status(), self._clock))
         return self._state()
 
+    def counters(self) -> Mapping[str, int]:
+        """Broken frames that came in, questions asked a second time, targets the board had to clamp."""
+        line = self._line
+        return {
+            "bad_frames": line.bad_frames if line else 0,
+            "retries": line.retries if line else 0,
+            "clamped": self.clamped,
+        }
+
     def release(self) -> None:
         """True low on every channel, at once."""
         self._armed = False

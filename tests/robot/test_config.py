@@ -139,3 +139,14 @@ def test_a_face_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
     assert load_face(path).id == "small"
+
+
+def test_members_that_move_as_one_may_not_pull_a_collision_both_ways() -> None:
+    """Such an inequality could only stall: the gate keeps the members equal, so their terms cancel."""
+    text = shipped_faces()["morpheus"].read_text(encoding="utf-8")
+    at = text.index("collisions:")
+    row = "collisions:\n  odd: {terms: {jaw_open_left: 1.0, jaw_open_right: -0.5}, at_most: 0.1}\n"
+    with pytest.raises(
+        ConfigError, match=r"collisions\.odd\.terms: jaw_open_left and jaw_open_right.*groups\.jaw"
+    ):
+        parse_face(text[:at] + row + text[at:].partition("\n")[2], source="test")
