@@ -23,19 +23,27 @@ _LIFTS = np.array(
     [ARKIT_INDEX[f"mouth{part}{side}"] for part in ("LowerDown", "UpperUp") for side in ("Left", "Right")]
 )
 _LOWER_DOWN, _UPPER_UP = _LIFTS[:2], _LIFTS[2:]
+_PARTING = np.append(_LIFTS, ARKIT_INDEX["mouthFunnel"])
+"""What parts the lips whatever jaw and mouthClose do: nothing of it is left in a seal."""
 
 
 @dataclass(frozen=True)
 class ClosureSettings:
-    """Thresholds are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose."""
+    """Thresholds are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose.
 
-    threshold: float = 0.35
-    keep_threshold: float = 0.45
+    A missed m, b or p is seen at once, a narrow n hardly, so the lips' threshold is low: a stranger's m is
+    often heard as an n (.7 against .2).
+    """
+
+    threshold: float = 0.18
+    keep_threshold: float = 0.25
+    teeth_threshold: float = 0.35
+    teeth_keep_threshold: float = 0.45
     ahead_share: float = 0.5
     attack_frames: int = 3
     hold_frames: int = 3
     release_frames: int = 3
-    sealed_gap: float = 0.02
+    sealed_gap: float = 0.005
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04
     teeth_jaw: float = 0.09
@@ -48,15 +56,16 @@ class ClosureSettings:
 class _Envelope:
     """0..1: rises over the attack once asked for, stays for the hold at least, falls over the release."""
 
-    def __init__(self, settings: ClosureSettings) -> None:
+    def __init__(self, settings: ClosureSettings, threshold: float, keep_threshold: float) -> None:
         self._s = settings
+        self._threshold, self._keep = threshold, keep_threshold
         self._level = 0.0
         self._held = 0
         self._on = False
 
     def step(self, evidence: float) -> float:
         s = self._s
-        asked = evidence > (s.keep_threshold if self._on else s.threshold)
+        asked = evidence > (self._keep if self._on else self._threshold)
         if asked and not self._on:
             self._on, self._held = True, 0
         if self._on:
@@ -74,8 +83,9 @@ class ClosureLayer:
 
     def __init__(self, settings: ClosureSettings | None = None) -> None:
         self.settings = settings or ClosureSettings()
-        self._seal = _Envelope(self.settings)
-        self._teeth = _Envelope(self.settings)
+        s = self.settings
+        self._seal = _Envelope(s, s.threshold, s.keep_threshold)
+        self._teeth = _Envelope(s, s.teeth_threshold, s.teeth_keep_threshold)
 
     def apply(
         self, values: NDArray[np.float32], now: NDArray[np.float32], ahead: NDArray[np.float32]
@@ -120,7 +130,7 @@ class ClosureLayer:
         s = self.settings
         out[:, _JAW] -= seal * np.maximum(out[:, _JAW] - s.sealed_jaw, 0.0)
         _limit_gap(out, seal, s.sealed_gap)
-        out[:, _LIFTS] *= (1.0 - seal)[:, None]
+        out[:, _PARTING] *= (1.0 - seal)[:, None]
 
 
 def _limit_gap(out: NDArray[np.float32], weight: NDArray[np.float32], gap: float) -> None:
