@@ -24,7 +24,8 @@ State = Literal["ok", "note", "missing"]
 
 _RUN_TIME = ("numpy", "onnxruntime", "pyserial", "dynamixel-sdk", "sounddevice", "soundfile", "soxr", "pyyaml", "pydantic")  # fmt: skip
 _EXTRAS = {"sim": ("mujoco", "the simulated face"), "train": ("torch", "calibration and training"),
-           "report": ("matplotlib", "calibration reports")}  # fmt: skip
+           "report": ("matplotlib", "calibration reports"),
+           "live": ("websockets", "voice agents over a WebSocket")}  # fmt: skip
 
 
 @dataclass(frozen=True)

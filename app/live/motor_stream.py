@@ -19,8 +19,8 @@ from animaface.selfmodel.runtime import FaceInverse
 
 Array = NDArray[np.float64]
 MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
-HUSH_S: Final = 0.04
-"""An interrupted mouth is told to be shut within this time."""
+HUSH_S: Final = 0.02
+"""An interrupted mouth is told to be shut within this time; the gate makes the movement smooth."""
 RETURN_S: Final = 0.2
 _ECHO_S: Final = 0.5
 _CUT_S: Final = 0.1
