@@ -177,6 +177,8 @@ def slope(minutes: NDArray[np.float64], value: NDArray[np.float64]) -> dict[str,
     keep = minutes > minutes[0] + 0.1 * np.ptp(minutes)
     if keep.sum() < 4:
         return None
+    if np.ptp(value[keep]) == 0.0:
+        return {"per_hour": 0.0, "low": 0.0, "high": 0.0}
     fit = stats.linregress(minutes[keep] / 60.0, value[keep])
     half = float(stats.t.ppf(0.975, int(keep.sum()) - 2) * fit.stderr)
     return {

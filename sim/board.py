@@ -40,6 +40,7 @@ class VirtualBoard:
         self._start_us = 0
         self.core = BoardCore(board_id, N_CHANNELS, boot_id=boot_id)
         self._hung_until_s = -1.0
+        self._supply_mv: int | None = None
         self._origin_s = now_s
         self._seen = np.zeros(len(self.actuators), np.uint16)
         self._push(self._seen)
@@ -70,6 +71,8 @@ class VirtualBoard:
             if now_s < self._hung_until_s:
                 return
             self.reset(now_s)
+        if self._supply_mv is not None:
+            self.core.set_supply(self._supply_mv, 0)
         self.core.advance(self._us(now_s))
         pulses = self.core.update_pulses()[self._channels]
         if not np.array_equal(pulses, self._seen):
@@ -104,6 +107,11 @@ class VirtualBoard:
     def hang(self, now_s: float, watchdog_s: float = 0.25) -> None:
         """The main loop stands still: pulses go on as they are until the hardware watchdog resets."""
         self._hung_until_s = now_s + watchdog_s
+
+    def set_supply(self, volts: float) -> None:
+        """What the board's input sees of the servos' supply, from now on in every turn of its main loop."""
+        self._supply_mv = round(volts * 1000.0)
+        self.core.set_supply(self._supply_mv, 0)
 
     def vanish(self, name: str, gone: bool) -> None:
         """Pull a servo's plug, or put it back."""

@@ -231,7 +231,7 @@ class SimWorld:
             for servo in device.servos:
                 servo.set_supply(volts)
         else:
-            device.core.set_supply(round((volts or _BOARD_SUPPLY_V) * 1000.0), 0)
+            device.set_supply(_BOARD_SUPPLY_V if volts is None else volts)
 
     def noise(self, bus: str, size: int) -> None:
         """A burst of `size` random bytes, on both ends of the line."""

@@ -95,6 +95,9 @@ class ServoBoardBus:
             status = yield from self._status()
             if not status.flags & _ENABLING and self._all_on(status):
                 break
+            if status.state == BoardState.TRIPPED:
+                why = frames.REASON_TEXT.get(status.reason, str(status.reason))
+                raise DeviceError(f"bus {self.bus!r}: the board tripped while its channels came on: {why}")
             if self._clock.now_s() > deadline_s:
                 raise DeviceError(f"bus {self.bus!r}: the board does not switch its channels on")
             yield 0.02

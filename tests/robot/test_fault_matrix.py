@@ -217,7 +217,7 @@ CASES = [
     Case("emergency stop", Fault.TRIPPED, "bench4", None, f("estop", bus="board", open=True),
          f("estop", bus="board", open=False), "emergency stop", safe_s=0.1, back_s=4.0),
     Case("supply of the board sags", Fault.TRIPPED, "bench4", None, f("supply", bus="board", volts=4.0),
-         f("supply", bus="board", volts=None), "supply", safe_s=None, back_s=4.0, before=watch_supply),
+         f("supply", bus="board", volts=None), "supply", safe_s=0.8, back_s=4.0, before=watch_supply),
     Case("host stopped .1 s", Fault.LATE, "morpheus", None, hush(True), hush(False), lasts_s=0.1, back_s=1.0,
          safe_s=None),
     Case("host stopped .5 s", Fault.TRIPPED, "morpheus", None, hush(True), hush(False), "tripped", lasts_s=0.5,
