@@ -122,6 +122,7 @@ def main() -> None:
         run, lips, trails_s = spoken_file(face, Path(scratch))
         agent, stilled = interruptions(face, Path(scratch))
     stilled_ms = 1e3 * np.array(stilled)
+    run["source"] = DEMO.name
     numbers = {
         "face": face, "load_average_at_start": round(load, 1), "cores": os.cpu_count(), "delay_ms": run["delay_ms"],
         "motion": run["motion"], "lips": lips.as_dict(), "gap_trails_ms": round(1e3 * trails_s, 1), "file_run": run, "agent_run": agent,

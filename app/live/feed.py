@@ -63,17 +63,22 @@ class Feed:
         self._audible = True
         self._complete = True
         self._flowing = False
+        self._prebuffer = 0.0
         self._closed = False
         self.holes = 0
         """Times a voice ran dry in mid-utterance."""
         self.taken = 0
         """Samples of sound (not of the silence between) given out so far."""
 
-    def begin(self, rate_hz: int, *, audible: bool = True) -> None:
-        """An utterance at `rate_hz` follows. InputError for an impossible rate."""
+    def begin(self, rate_hz: int, *, audible: bool = True, prebuffer_s: float = PREBUFFER_S) -> None:
+        """An utterance at `rate_hz` follows; `prebuffer_s` of it must be there before it is spoken.
+
+        Raises InputError for an impossible rate.
+        """
         resampler = Resampler(rate_hz)
         with self._changed:
             self._resampler, self._audible, self._complete = resampler, audible, False
+            self._prebuffer = prebuffer_s * PLAY_RATE_HZ
 
     def put(self, block: Samples, *, wait_above_s: float | None = None) -> None:
         """block[n] or [n, channels], full scale 1. `wait_above_s`: first wait until less than so much is
@@ -118,7 +123,7 @@ class Feed:
         out = np.zeros(n, np.float32)
         with self._changed:
             if not self._flowing and self._buffered:
-                self._flowing = self._complete or self._buffered >= PREBUFFER_S * PLAY_RATE_HZ
+                self._flowing = self._complete or self._buffered >= self._prebuffer
             filled = 0
             while self._flowing and filled < n and self._parts:
                 part = self._parts[0]

@@ -14,6 +14,7 @@ from animaface.robot.face.errors import AnimafaceError, InputError
 
 _BLOCK_S: Final = 0.1
 _AHEAD_S: Final = 2.0
+_FILE_PREBUFFER_S: Final = 1.0
 _CHUNK_BYTES: Final = 4096
 
 
@@ -66,7 +67,7 @@ def file_reader(feed: Feed, path: Path) -> Reader:
 
     def read(feed: Feed) -> None:
         with soundfile.SoundFile(path) as f:
-            feed.begin(int(f.samplerate))
+            feed.begin(int(f.samplerate), prebuffer_s=_FILE_PREBUFFER_S)
             while len(block := f.read(round(_BLOCK_S * f.samplerate), dtype="float32", always_2d=True)):
                 feed.put(block, wait_above_s=_AHEAD_S)
 

@@ -74,6 +74,9 @@ class Played:
         if n < STEP_S * PLAY_RATE_HZ:
             return np.zeros(0, np.float32)
         n = min(n, round(_LONGEST_S * PLAY_RATE_HZ))
+        if self.written == 0:  # the run-up: no source can have sound ready for the whole delay at once
+            self.written = silent + n
+            return self._mono.push(np.zeros(silent + n, np.float32))
         before = self._feed.taken
         block = self._feed.take(n)
         if block.audible:

@@ -44,6 +44,21 @@ def test_nothing_waiting_is_silence_and_a_dry_voice_is_a_hole() -> None:
     assert feed.holes == 1
 
 
+def test_a_slow_disk_is_waited_for() -> None:
+    """A file whose thread got no turn after its first tenth of a second was once spoken with a hole."""
+    feed = Feed()
+    feed.begin(PLAY_RATE_HZ, prebuffer_s=1.0)
+    feed.put(np.ones(PLAY_RATE_HZ // 2, np.float32))
+    assert not feed.take(4800).samples.any()
+    feed.put(np.ones(PLAY_RATE_HZ // 2, np.float32))
+    assert feed.take(4800).samples.all()
+    feed.begin(PLAY_RATE_HZ, prebuffer_s=1.0)
+    feed.put(np.ones(10, np.float32))
+    feed.complete()  # shorter than that, and whole
+    assert feed.take(PLAY_RATE_HZ).samples.any()
+    assert feed.holes == 0
+
+
 def test_dropping_leaves_nothing_and_needs_a_new_start() -> None:
     feed = Feed()
     feed.begin(24_000)
@@ -125,7 +140,7 @@ def _fake_voice(folder: Path) -> Path:
 def test_a_voice_command_gets_the_text_whatever_is_in_it(tmp_path: Path) -> None:
     program = _fake_voice(tmp_path)
     command = synthesiser.template(f"{program} {{text_file}} {{wav}}")
-    text = "it's; $(rm -rf x) {wav} \"quoted\" ümlaut"
+    text = 'it\'s; $(rm -rf x) {wav} "quoted" ümlaut'
     assert synthesiser.speak(text, tmp_path, command).read_text().strip() == text
 
 
@@ -144,7 +159,9 @@ def test_voices_that_cannot_work_are_named() -> None:
         synthesiser.template("nosuchvoice {text} {wav}")
 
 
-def test_without_any_synthesiser_the_next_step_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_any_synthesiser_the_next_step_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError) as e:
         synthesiser.template()
