@@ -24,6 +24,7 @@ static const output_t outputs[PWM_CHANNELS] = {
     OUTPUT(1, A), OUTPUT(1, B), OUTPUT(1, C), OUTPUT(3, A), OUTPUT(3, B), OUTPUT(3, C),
     OUTPUT(4, A), OUTPUT(4, B), OUTPUT(4, C), OUTPUT(5, A), OUTPUT(5, B), OUTPUT(5, C),
 };
+#define SLOW_FRAME_TICKS 19999u /* 100 Hz */
 #define LONGEST_TICKS (2u * BOARD_PULSE_MAX_US + 16u)
 static uint16_t widths_us[PWM_CHANNELS];
 
@@ -78,6 +79,11 @@ void pwm_put(uint8_t channel, uint16_t pulse_us) {
     }
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
         uint16_t count = *o->tcnt;
+        /* The chip takes a width over at the frame's start, simavr at once, which tears the pulse under way. Frames of
+         * 10 ms and more leave time to wait for its end: the next call, 4 ms later, comes after it. */
+        if (pulse_us != 0u && *o->icr >= SLOW_FRAME_TICKS && count < LONGEST_TICKS) {
+            return;
+        }
         if (pulse_us != 0u) {
             *o->timsk &= (uint8_t)~o->interrupt;
             *o->ocr = (uint16_t)(2u * pulse_us - 1u); /* high for one tick more than the register */
