@@ -35,6 +35,7 @@ from scipy import stats
 
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.clock import Clock, RealClock
+from animaface.robot.faults import Fault
 from animaface.robot.robot import Robot
 from animaface.robot.serial_transport import open_ports
 from animaface.robot.transport import OpenTransport
@@ -84,6 +85,12 @@ def rss_kib(pid: int | str = "self") -> int:
     """Resident set now."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() // 1024
+
+
+def _kind_of(text: str) -> str:
+    if text.startswith("back again"):
+        return "back again"
+    return next((str(fault) for fault in Fault if f"({fault}: " in text), "missing at start")
 
 
 class Endurance:
@@ -145,7 +152,7 @@ class Endurance:
         events = [e for e in self.robot.events if e.time_s > self._told_until_s]
         self._told_until_s = self.clock.now_s()
         for event in events:
-            self.told[event.text.partition("(")[2].partition(":")[0] or "back again"] += 1
+            self.told[_kind_of(event.text)] += 1
             if quiet:
                 self.complaints.append(f"{event.time_s:.1f} s: told without a fault: {event.text[:120]}")
         after = self._counters()
