@@ -91,7 +91,8 @@ class Session:
     def run(self, target: Path) -> dict[str, Any]:
         """Do what is not yet done, write the calibration folder `target`, -> calibration.json's content.
 
-        Raises CalibrationError, and what robot and detector raise; interrupted, call it again.
+        Raises CalibrationError, and what robot and detector raise; interrupted, call it again. Once the
+        calibration is written the work folder is gone: the next session begins anew.
         """
         _need_torch()
         config = self.stand.config
@@ -108,6 +109,7 @@ class Session:
             self._check()
         meta = self._facts()
         self._write(target, meta)
+        self.work.clear()
         return meta
 
     # ---- on the face

@@ -24,12 +24,16 @@ class Work:
     def begin(self, identity: Mapping[str, Any]) -> bool:
         """Make the folder for a session with this identity; True when one like it is taken up again.
 
-        Work of another identity (another config, seed or size) is thrown away.
+        Work of another identity (another config, seed or size) is thrown away; a folder that holds
+        anything else raises CalibrationError.
         """
         wanted = json.loads(json.dumps(dict(identity)))
         same = self.folder.is_dir() and self.facts("identity") == wanted
         if not same:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.folder.exists() and not self._ours():
+                raise CalibrationError(f"{self.folder} holds something else than a session's work",
+                                       next_step="name an empty or new folder with --work")  # fmt: skip
+            self.clear()
             try:
                 self.folder.mkdir(parents=True)
             except OSError as e:
@@ -37,6 +41,16 @@ class Work:
                                        next_step="choose another with --work") from e  # fmt: skip
             self.keep_facts("identity", wanted)
         return same
+
+    def clear(self) -> None:
+        """Throw the work away, once it is done or of no more use."""
+        if self._ours():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ours(self) -> bool:
+        if not self.folder.is_dir():
+            return False
+        return (self.folder / "identity.json").is_file() or not any(self.folder.iterdir())
 
     def has(self, name: str) -> bool:
         """Is there a piece of this name?"""

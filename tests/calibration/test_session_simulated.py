@@ -13,6 +13,7 @@ from animaface.calibration.session import Options, Session, Stand
 from animaface.calibration.work import Work
 from animaface.robot.config import load_face
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
+from animaface.robot.face.errors import CalibrationError
 from animaface.selfmodel.runtime import FaceInverse
 
 SMALL = Options.quick()
@@ -36,13 +37,18 @@ def test_a_small_calibration_interrupted_and_taken_up(tmp_path: Path) -> None:
             Stand(config, stand.open_robot, stand.detector, stand.clock, _Interrupting()), work, SMALL
         ).run(target)
     assert not target.exists()
-    kept = (work / "babbling_000.npz").read_bytes()
+    kept = np.load(work / "babbling_000.npz")
+    first = {name: kept[name] for name in kept.files}
 
     again, prompter = simulated_stand(config, seed=1), ScriptedPrompter()
     session = Session(Stand(config, again.open_robot, again.detector, again.clock, prompter), work, SMALL)
     meta = session.run(target)
     assert any("taking up" in line for line in prompter.said)
-    assert (work / "babbling_000.npz").read_bytes() == kept
+    assert not work.exists()
+    with np.load(target / "babbling.npz") as babbling:
+        frames = int(babbling["frames"][0])
+        assert frames == len(first["frame_s"])
+        np.testing.assert_array_equal(babbling["frame_s"][:frames], first["frame_s"])
     assert folder.load(target, config) == json.loads(json.dumps(meta))
     for name in folder.FILES:
         assert (target / name).stat().st_size > 1000
@@ -80,6 +86,12 @@ def test_work_of_another_session_is_not_mixed_in(tmp_path: Path) -> None:
     assert work.arrays("b") is None
     assert not work.begin({"seed": 1})
     assert work.arrays("a") is None
+    precious = tmp_path / "home"
+    precious.mkdir()
+    (precious / "letter.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(CalibrationError, match="something else"):
+        Work(precious).begin({"seed": 0})
+    assert (precious / "letter.txt").exists()
 
 
 def test_the_simulated_eye_has_a_rate_a_delay_and_noise() -> None:
