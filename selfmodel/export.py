@@ -1,6 +1,8 @@
 """Trained networks -> ONNX with names, scales, rates and training facts in the metadata; parity is checked."""
 
 import json
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,19 +102,33 @@ def _export(
     output_names: tuple[str, ...],
     meta: Mapping[str, Any],
 ) -> None:
-    program = torch.onnx.export(
-        net, (example,), dynamo=True, input_names=[input_name], output_names=list(output_names),
-        dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, optimize=False,
-    )  # fmt: skip
+    # torch tells of a package that is not needed, and of a name of its own that will change
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            net, (example,), dynamo=True, input_names=[input_name], output_names=list(output_names),
+            dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, optimize=False,
+        )  # fmt: skip
     if program is None:
         raise CalibrationError(f"torch made no ONNX program for {path.name}", next_step="report this")
     proto = program.model_proto
+    without_traces(proto)
     proto.metadata_props.append(onnx.StringStringEntryProto(key="animaface", value=json.dumps(meta)))
     onnx.save(proto, str(path))
     worst = parity(net, path, torch.rand(17, *example.shape[1:]), input_name)
     if worst > PARITY:
         raise CalibrationError(f"{path.name}: onnxruntime differs from torch by {worst:.1e}, wanted {PARITY:.0e}",
                                next_step="report this")  # fmt: skip
+
+
+def without_traces(proto: onnx.ModelProto) -> None:
+    """Take out what torch notes about its own source: stack traces with paths of the machine that exported."""
+    graph = proto.graph
+    for piece in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del piece.metadata_props[:]
+        if piece is not graph:
+            piece.doc_string = ""
 
 
 def parity(net: nn.Module, path: Path, x: Tensor, input_name: str) -> float:
