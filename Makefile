@@ -10,7 +10,7 @@ FACE ?= hybrid
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test test-long lint types arrows bench clean
+.PHONY: help setup system system-test demo test test-long lint types arrows firmware bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,16 +18,19 @@ help: ## this list
 system:
 	@scripts/system-packages
 
+system-test:
+	@scripts/system-packages test
+
 # Made anew when the dependencies or the firmware's core change.
-$(VENV)/.ready: pyproject.toml constraints.txt setup.py $(wildcard firmware/core/*.c firmware/core/*.h)
+$(VENV)/.ready: pyproject.toml constraints.txt setup.py $(wildcard firmware/core/*.[ch] firmware/boards/common/*.[ch] sim/_boardcore.c)
 	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is wanted, found $$($(PYTHON) --version). Try: make PYTHON=python3.11 demo"; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV) (a few minutes the first time)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,report,dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,report,live,dev]'
 	@touch $@
 
-setup: system $(VENV)/.ready ## everything that demo and test need
+setup: system $(VENV)/.ready ## everything that the demo needs
 
 demo: setup ## WAV=… EMOTION=happy:0.7 FACE=hybrid: the simulated face speaks; leaves out/demo.mp4
 	@$(PY) -m animaface.app.main demo --face $(FACE) --emotion $(EMOTION) --out $(OUT) $(if $(WAV),--wav "$(WAV)")
@@ -41,12 +44,15 @@ types: setup
 arrows: setup
 	@PYTHONPATH=src $(VENV)/bin/lint-imports --no-cache
 
-test: lint types arrows ## the whole check: lint, types, arrows, tests (12 minutes at most on 2 cores)
+test: system-test lint types arrows ## the whole check: lint, types, arrows, tests (12 minutes at most on 2 cores)
 	@$(PY) -m pytest -n 2 -m "not long and not realtime"
 	@$(PY) -m pytest -m "realtime and not long"
 
-test-long: setup ## minutes more: full calibration, endurance
+test-long: system-test setup ## minutes more: full calibration, endurance
 	@$(PY) -m pytest -m "long"
+
+firmware: system-test ## images of the servo boards, the same bytes every time
+	@$(MAKE) -C firmware
 
 bench: setup ## every measurement behind the numbers in the docs; results in bench/results/
 	@for b in bench/*.py; do case $$b in bench/align_phones.py) ;; *) echo "== $$b"; $(PY) $$b || exit 1;; esac; done

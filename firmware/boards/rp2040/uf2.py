@@ -1,6 +1,6 @@
 """Puts second stage and program together and packs them for a Pico's drive (UF2, family RP2040).
 
-    python3 uf2.py boot2.bin program.bin image.uf2
+python3 uf2.py boot2.bin program.bin image.uf2
 """
 
 import struct
@@ -35,7 +35,9 @@ def uf2(image: bytes) -> bytes:
     out = []
     for k in range(n):
         head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, FLASH + k * PAGE, PAGE, k, n, FAMILY)
-        out.append((head + image[k * PAGE : (k + 1) * PAGE]).ljust(508, b"\0") + struct.pack("<I", 0x0AB16F30))
+        out.append(
+            (head + image[k * PAGE : (k + 1) * PAGE]).ljust(508, b"\0") + struct.pack("<I", 0x0AB16F30)
+        )
     return b"".join(out)
 
 
