@@ -1,8 +1,9 @@
 """From a take to a motor trajectory: which inverse a face uses, and each actuator's lag taken off."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ class Motion:
     lag_s: Array
     calibrated: bool
     source: str
+    quality: Mapping[str, Any] = field(default_factory=dict)
 
     def trajectory(self, take: Take, lead_s: float) -> tuple[Array, Array]:
         """Due times in sound time [T], from -lead_s, and u[T, N]: each actuator ahead by its own lag."""
@@ -94,4 +96,5 @@ def _calibrated(config: FaceConfig, path: Path) -> Motion:
     lags_ms = meta.get("lags_ms", {})
     lag_s = np.array([lags_ms.get(name, a.lag_ms) for name, a in config.actuators.items()]) * 1e-3
     inverse = FaceInverse.load(path / "inverse.onnx")
-    return Motion(inverse, lag_s, True, f"calibration of {meta.get('date', 'unknown date')}")
+    source = f"calibration of {meta.get('date', 'unknown date')}"
+    return Motion(inverse, lag_s, True, source, meta.get("quality", {}))

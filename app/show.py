@@ -102,7 +102,7 @@ def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) ->
         "sound": shown.played.sink, "ticks": stats.ticks, "missed": stats.missed,
         "missed_share": round(stats.missed_share, 5), "tick_p50_ms": round(1e3 * stats.tick_p50_s, 3),
         "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3), "tick_max_ms": round(1e3 * stats.tick_max_s, 3),
-        "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames, "told": shown.played.told,
+        "quality": dict(motion.quality), "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames, "told": shown.played.told,
     }  # fmt: skip
     if shown.lips is not None:
         out["lips"] = shown.lips.as_dict()
