@@ -84,6 +84,13 @@ def test_a_port_belongs_to_one_program(pair: tuple[int, str]) -> None:
     SerialTransport(path, 1_000_000).close()
 
 
+def write_for(line: SerialTransport, packet: bytes, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        line.write(packet)
+        time.sleep(0.05)
+
+
 def test_a_choked_line_drops_packets_at_once_and_is_an_error_when_it_stays(pair: tuple[int, str]) -> None:
     """A far end that stopped reading made every tick of the loop wait 50 ms: now a tick waits for nothing."""
     _, path = pair
@@ -94,11 +101,8 @@ def test_a_choked_line_drops_packets_at_once_and_is_an_error_when_it_stays(pair:
         line.write(packet)
     line.write(packet)
     assert time.monotonic() - start < 0.2
-    give_up = time.monotonic() + 5.0  # a busy kernel may still take some bytes for a while
     with pytest.raises(TransportError, match="takes no more bytes"):
-        while time.monotonic() < give_up:
-            line.write(packet)
-            time.sleep(0.05)
+        write_for(line, packet, 5.0)  # a busy kernel may still take some bytes for a while
     line.close()
 
 
