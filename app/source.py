@@ -12,6 +12,7 @@ from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take, read_csv
 
 DEMO = "demo"
+DEMO_TITLE = "two sentences of Sense and Sensibility (LibriVox, public domain)"
 _ASSETS = Path(str(files("animaface.app"))) / "assets"
 SOUND_RATE_HZ = 16000
 
@@ -35,12 +36,13 @@ def load_source(
     A recording `x.wav` with `x.phones.json` beside it brings its phones along (bench/align_phones.py).
     """
     path = _ASSETS / "demo.flac" if what == DEMO else Path(what)
+    title = DEMO_TITLE if what == DEMO else path.name
     if not path.is_file():
         raise InputError(
             f"no file {what!r}; wanted a recording (wav, flac, ogg, mp3), a take (csv) or the word demo"
         )
     if path.suffix.lower() == ".csv":
-        return Source(path.name, _cut(read_csv(path), seconds), None, None, None)
+        return Source(title, _cut(read_csv(path), seconds), None, None, None)
     from animaface.speech.perform import perform
     from animaface.speech.sound import read_sound
 
@@ -52,7 +54,7 @@ def load_source(
     if seconds is not None:
         take, samples = _cut(take, seconds), samples[: int(seconds * SOUND_RATE_HZ)]
         phones = [p for p in phones if p.end_s <= seconds] if phones else None
-    return Source(path.name, take, samples, path, phones)
+    return Source(title, take, samples, path, phones)
 
 
 def _cut(take: Take, seconds: float | None) -> Take:
