@@ -28,6 +28,9 @@ def stopped_by_keys() -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(fd)
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.SIG_IGN:  # inherited from a script that started us; whoever sits here must be heard
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     wake, woken = os.pipe()
     watcher = threading.Thread(target=_watch, args=(fd, wake), daemon=True)
     tty.setcbreak(fd, termios.TCSANOW)
@@ -37,6 +40,8 @@ def stopped_by_keys() -> Iterator[None]:
     finally:
         os.write(woken, b"x")
         watcher.join(1.0)
+        if interrupted is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, interrupted)
         with contextlib.suppress(OSError, termios.error):
             termios.tcsetattr(fd, termios.TCSANOW, before)
         os.close(woken)

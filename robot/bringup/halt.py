@@ -26,6 +26,7 @@ from animaface.robot.transport import Transport
 EVERYBODY: Final = 254
 REST_S: Final = 3.0
 """A process may take so long to rest; then it is killed and its lines are let go from here."""
+_FREED_S: Final = 0.5
 _LOOK_S: Final = 0.005
 _UNKNOWN_BAUDS: Final = (1_000_000, 57_600, 115_200, 2_000_000, 3_000_000, 4_000_000)
 
@@ -88,6 +89,8 @@ def halt_lines(
     lines: Sequence[HaltLine], open_at: Callable[[str, int], Transport], clock: Clock, done: Halted
 ) -> None:
     """Torque off on every line; what can't be reached goes into `done.problems`."""
+    if done.killed:
+        open_at = _patient(open_at, clock)
     for line in lines:
         try:
             if line.kind == "dynamixel":
@@ -110,6 +113,22 @@ def halt_lines(
             done.problems.append((f"{line.path}: {e.message}", "switch the servos' power off"))
             continue
         done.released.append(line.path)
+
+
+def _patient(open_at: Callable[[str, int], Transport], clock: Clock) -> Callable[[str, int], Transport]:
+    """A killed process may be gone for its parent while its last thread still holds the port for a moment."""
+
+    def opened(path: str, baud: int) -> Transport:
+        give_up_s = clock.now_s() + _FREED_S
+        while True:
+            try:
+                return open_at(path, baud)
+            except TransportError:
+                if clock.now_s() >= give_up_s:
+                    raise
+            clock.sleep_until_s(clock.now_s() + _LOOK_S)
+
+    return opened
 
 
 def _release_servos(line: HaltLine, transport: Transport, clock: Clock) -> list[int]:
