@@ -29,7 +29,7 @@ def stopped_by_keys() -> Iterator[None]:
         return
     before = termios.tcgetattr(fd)
     interrupted = signal.getsignal(signal.SIGINT)
-    if interrupted is signal.SIG_IGN:  # inherited from a script that started us; whoever sits here must be heard
+    if interrupted is signal.SIG_IGN:  # inherited from a script; whoever sits here must be heard
         signal.signal(signal.SIGINT, signal.default_int_handler)
     wake, woken = os.pipe()
     watcher = threading.Thread(target=_watch, args=(fd, wake), daemon=True)
