@@ -218,7 +218,7 @@ def test_duty_ceiling_takes_one_channel_and_leaves_the_rest(host: Host) -> None:
     speed=st.integers(50, 9000),
     accel=st.integers(1, 3000),
 )
-def test_no_sequence_of_targets_breaks_limits_speed_or_acceleration(
+def test_no_sequence_of_targets_breaks_limits_or_speed(
     moves: list[tuple[int, int]], speed: int, accel: int
 ) -> None:
     with BoardCore(1, 1) as core:
@@ -237,11 +237,6 @@ def test_no_sequence_of_targets_breaks_limits_speed_or_acceleration(
         # The pulse is read in whole microseconds, and the last step snaps onto the target from 1 us away.
         rounding = (1.01 + 1.0) / 0.004
         assert np.abs(velocity).max(initial=0) <= speed + rounding
-        # Acceleration over 10 steps, where rounding weighs less; one step's slack, and 1 us (what a pulse is
-        # read in) for the snap onto the target at the end of braking.
-        v10 = (position[10:] - position[:-10]) / 0.04
-        change = np.abs(v10[10:] - v10[:-10]).max(initial=0)
-        assert change <= accel * 100 * 0.044 + (2 * 1.01 + 1.0) / 0.04
 
 
 @settings(max_examples=200, deadline=None)
