@@ -82,7 +82,10 @@ class Ring:
         """A copy of row `number`, or None when it is not there yet, overwritten or being overwritten."""
         if number < 1:
             return None
-        words = self._words[(number - 1) % self.slots].copy()
+        shared = self._words[(number - 1) % self.slots]
+        words = shared.copy()
+        if shared[0] != number:  # the writer came by during the copy; equal rows could pass the checksum
+            return None
         check = np.bitwise_xor.reduce(words[1:-1]) ^ np.uint64(number)
         if words[0] != number or words[-1] != check:
             return None
