@@ -56,6 +56,8 @@ class BusState:
     faults: dict[str, str] = field(default_factory=dict)
     resumed: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
+    voltage_v: NDArray[np.float64] | None = None
+    """None where the line's servos tell no voltage."""
 
 
 class Bus(Protocol):

@@ -2,7 +2,7 @@
 in lock-step and in real time; no inference, no logging, no waiting for a line."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -15,12 +15,24 @@ from animaface.robot.schedule import Schedule
 
 APPLIED_HEAD = ("time_s", "tick_s", "late_s")
 """Columns before applied[N], requested[N], position[N], reasons[N] in the ring of what was applied."""
+FEEDBACK_HEAD = (
+    "time_s", "ticks", "missed", "tick_p50_s", "tick_p99_s", "tick_max_s", "late_p99_s", "late_max_s",
+    "late_frames", "dropped_frames",
+)  # fmt: skip
+"""Columns before temperature_c[N], current_a[N], voltage_v[N], faulty[N] in the ring of feedback."""
+FEEDBACK_EVERY = 10
+"""Ticks from one row of feedback to the next."""
 _BIN_S, _BINS = 1e-5, 5000
 
 
 def applied_width(n: int) -> int:
     """Width of a row of the applied ring for N actuators."""
     return len(APPLIED_HEAD) + 4 * n
+
+
+def feedback_width(n: int) -> int:
+    """Width of a row of the feedback ring for N actuators."""
+    return len(FEEDBACK_HEAD) + 4 * n
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ class ControlLoop:
         *,
         rate_hz: float = RATE_HZ,
         applied: Ring | None = None,
+        feedback: Ring | None = None,
     ) -> None:
         self.robot = robot
         self.schedule = schedule
@@ -82,6 +95,8 @@ class ControlLoop:
         self._clock = clock
         self._period_s = 1.0 / rate_hz
         self._applied = applied
+        self._feedback = feedback
+        self._since_feedback = 0
         self._ticks = self._missed = 0
         self._durations, self._lateness = _Histogram(), _Histogram()
         self._arming: Steps[dict[str, float]] | None = None
@@ -169,6 +184,20 @@ class ControlLoop:
             row[3 + 2 * n : 3 + 3 * n] = self.robot.position_u()
             row[3 + 3 * n :] = done.reasons
             self._applied.append(row)
+        self._since_feedback += 1
+        if self._feedback is not None and self._since_feedback >= FEEDBACK_EVERY:
+            self._since_feedback = 0
+            self._feedback.append(self._feedback_row(now_s))
+
+    def _feedback_row(self, now_s: float) -> Array:
+        n = len(self.robot.names)
+        state = self.robot.latest()
+        row = np.empty(feedback_width(n))
+        row[0], row[1 : len(FEEDBACK_HEAD)] = now_s, astuple(self.stats())
+        columns = row[len(FEEDBACK_HEAD) :].reshape(4, n)
+        columns[0], columns[1], columns[2] = state.temperature_c, state.current_a, state.voltage_v
+        columns[3] = [name in state.faults for name in self.robot.names]
+        return row
 
     def _arm_step(self, now_s: float) -> None:
         if self._arming is None or now_s < self._arming_due_s:

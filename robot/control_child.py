@@ -112,6 +112,7 @@ def main() -> int:
 def _serve(setup: dict[str, Any], out: TextIO) -> None:
     config = FaceConfig.model_validate(setup["config"])
     frames, applied = Ring.attach(setup["frames"]), Ring.attach(setup["applied"])
+    feedback = Ring.attach(setup["feedback"])
     clock = RealClock()
     ports = {name: setup["ports"].get(name, bus.port) for name, bus in config.buses.items()}
     with (
@@ -119,8 +120,9 @@ def _serve(setup: dict[str, Any], out: TextIO) -> None:
         Robot(config, open_ports(config, setup["ports"]), clock) as robot,
     ):
         loop = ControlLoop(
-            robot, RingSchedule(frames), clock, rate_hz=float(setup["rate_hz"]), applied=applied
-        )
+            robot, RingSchedule(frames, from_row=frames.count), clock, rate_hz=float(setup["rate_hz"]),
+            applied=applied, feedback=feedback,
+        )  # fmt: skip
         child = _Child(loop, robot, out)
         signal.signal(signal.SIGTERM, child.stop)
         signal.signal(signal.SIGINT, child.stop)

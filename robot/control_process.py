@@ -2,14 +2,15 @@
 
 import contextlib
 import json
-import queue
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from animaface.robot.config import FaceConfig
-from animaface.robot.control import APPLIED_HEAD, ControlStats, applied_width
+from animaface.robot.control import APPLIED_HEAD, ControlStats, applied_width, feedback_width
 from animaface.robot.face import errors
 from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError
 from animaface.robot.ring import Ring
@@ -28,6 +29,8 @@ FRAME_SLOTS = 4096
 """Room for a minute of frames at 60 a second, pushed ahead of their time."""
 APPLIED_SLOTS = 1 << 15
 """Some five minutes of ticks, for a reader that comes by now and then."""
+FEEDBACK_SLOTS = 512
+"""Some fifty seconds."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,23 @@ class ControlProcess:
     ) -> None:
         self.config = config
         self.names = config.names
+        self.restarts = 0
         n = len(self.names)
         self._frames = Ring.create(FRAME_SLOTS, frame_width(n))
         self._applied = Ring.create(APPLIED_SLOTS, applied_width(n))
+        self._feedback = Ring.create(FEEDBACK_SLOTS, feedback_width(n))
+        self._setup = {
+            "config": config.model_dump(mode="json"), "ports": dict(ports), "rate_hz": rate_hz, "fifo": fifo,
+            **{name: str(path) for name, path in self.rings.items()},
+        }  # fmt: skip
         self._seen = 0
         self._left: NDArray[np.float64] | None = None
         self._final: dict[str, Any] | None = None
+        self._launch()
+
+    def _launch(self) -> None:
         self._ready: Ready | None = None
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._news = _News()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "animaface.robot.control_child"],
@@ -90,15 +102,8 @@ class ControlProcess:
             text=True,
             encoding="utf-8",
         )
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._tell(
-            config=config.model_dump(mode="json"),
-            ports=dict(ports),
-            rate_hz=rate_hz,
-            fifo=fifo,
-            frames=str(self._frames.path),
-            applied=str(self._applied.path),
-        )
+        threading.Thread(target=self._listen, args=(self._process, self._news), daemon=True).start()
+        self._tell(**self._setup)
 
     @classmethod
     def start(
@@ -157,6 +162,11 @@ class ControlProcess:
         """Actuator -> fault, now."""
         return dict(self._numbers(timeout_s)["faults"])
 
+    def health(self, timeout_s: float = 5.0) -> tuple[dict[str, str], list[tuple[float, str]]]:
+        """`faults` and `events` with one question."""
+        numbers = self._numbers(timeout_s)
+        return dict(numbers["faults"]), [(t, text) for t, text in numbers["events"]]
+
     def rest(self, timeout_s: float = 20.0) -> None:
         """To neutral, smoothly; frames are not followed until `play`."""
         self._tell(do="rest")
@@ -175,6 +185,22 @@ class ControlProcess:
             finally:
                 self._end()
         return ControlStats(**self._final["stats"])
+
+    def revive(self, timeout_s: float = 30.0) -> None:
+        """A process that died is started anew: it takes over at the measured poses and follows the frames
+        from now on. Raises what connecting or arming raises. Nothing happens to one that lives."""
+        if self.running or self._final is not None:
+            return
+        self._close_pipes()
+        self._launch()
+        self.restarts += 1
+        self.arm(timeout_s)
+        self.play()
+
+    @property
+    def rings(self) -> dict[str, Path]:
+        """Rings in shared memory by name: frames, applied, feedback (`Ring.attach` opens them elsewhere)."""
+        return {"frames": self._frames.path, "applied": self._applied.path, "feedback": self._feedback.path}
 
     @property
     def running(self) -> bool:
@@ -217,42 +243,39 @@ class ControlProcess:
         except (BrokenPipeError, ValueError):
             self._await("anything", 1.0)  # raises what the process had to say
 
-    def _listen(self) -> None:
-        if self._process.stdout is not None:
-            for line in self._process.stdout:
-                self._events.put(json.loads(line))
-        self._events.put({"event": "ended"})
+    @staticmethod
+    def _listen(process: "subprocess.Popen[str]", news: "_News") -> None:
+        if process.stdout is not None:
+            for line in process.stdout:
+                news.put(json.loads(line))
+        news.put({"event": "ended"})
 
     def _await(self, wanted: str, timeout_s: float) -> dict[str, Any]:
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            try:
-                event = self._events.get(timeout=max(deadline_s - time.monotonic(), 0.0))
-            except queue.Empty:
-                raise DeviceError(
-                    f"the control process did not report {wanted!r} within {timeout_s:g} s"
-                ) from None
-            if event["event"] == wanted:
-                return event
-            if event["event"] == "stopped":
-                self._final = event
-            elif event["event"] == "error":
-                kind = getattr(errors, event["kind"], DeviceError)
-                self._end()
-                raise kind(event["message"], next_step=event["next_step"])
-            elif event["event"] == "ended":
-                self._events.put(event)
-                raise DeviceError(f"the control process ended (code {self._process.wait(5)}){self._why()}")
+        """The next event of that kind; others are left for whoever waits for them, in any thread."""
+        event = self._news.get(wanted, timeout_s)
+        if event is None:
+            raise DeviceError(f"the control process did not report {wanted!r} within {timeout_s:g} s")
+        if event["event"] == "error":
+            kind = getattr(errors, event["kind"], DeviceError)
+            self._end()
+            raise kind(event["message"], next_step=event["next_step"])
+        if event["event"] == "ended" != wanted:
+            self._final = self._final or self._news.get("stopped", 0.0, or_the_end=False)
+            raise DeviceError(f"the control process ended (code {self._process.wait(5)}){self._why()}")
+        return event
 
     def _why(self) -> str:
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
         return ": " + lines[-1] if lines else ""
 
-    def _end(self) -> None:
+    def _close_pipes(self) -> None:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+
+    def _end(self) -> None:
+        self._close_pipes()
         try:
             self._process.wait(10.0)
         except subprocess.TimeoutExpired:
@@ -260,5 +283,31 @@ class ControlProcess:
             self._process.wait()
         if self._left is None:
             self._left = self._applied.since(self._seen)[1]  # for a last call of `applied`
-        self._frames.close()
-        self._applied.close()
+        for ring in (self._frames, self._applied, self._feedback):
+            ring.close()
+
+
+class _News:
+    """Events of a process by kind, for several threads that wait for different ones."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: dict[str, deque[dict[str, Any]]] = {}
+
+    def put(self, event: dict[str, Any]) -> None:
+        with self._changed:
+            self._events.setdefault(event["event"], deque()).append(event)
+            self._changed.notify_all()
+
+    def get(self, wanted: str, timeout_s: float, *, or_the_end: bool = True) -> dict[str, Any] | None:
+        """The oldest of a kind, else the error or the end of the process, which stay; None: nothing came."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while True:
+                if self._events.get(wanted):
+                    return self._events[wanted].popleft()
+                for last in ("error", "ended"):
+                    if or_the_end and self._events.get(last):
+                        return self._events[last][0]
+                if not self._changed.wait(deadline_s - time.monotonic()):
+                    return None

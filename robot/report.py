@@ -34,13 +34,14 @@ class Applied:
 
 @dataclass
 class RobotState:
-    """Feedback over all N actuators, NaN where nobody knows: u, u/s, A, degrees C. Faults by name."""
+    """Feedback over all N actuators, NaN where nobody knows: u, u/s, A, degrees C, V. Faults by name."""
 
     time_s: float
     position_u: Array
     velocity_u_s: Array
     current_a: Array
     temperature_c: Array
+    voltage_v: Array
     stale: NDArray[np.bool_]
     applied_u: Array
     faults: dict[str, str] = field(default_factory=dict)

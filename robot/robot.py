@@ -262,15 +262,18 @@ class Robot:
         n = len(self.names)
         rows = np.full((4, n), np.nan)
         stale = np.ones(n, dtype=bool)
+        voltage = np.full(n, np.nan)
         for lane in self.lanes:
             s = lane.state
             if s is not None and len(s.position_u) == len(lane.index):
+                if s.voltage_v is not None:
+                    voltage[lane.index] = s.voltage_v
                 rows[:, lane.index] = s.position_u, s.velocity_u_s, s.current_a, s.temperature_c
                 stale[lane.index] = s.stale
         now = self._clock.now_s()
         position, velocity, current, temperature = rows
         return RobotState(
-            now, position, velocity, current, temperature, stale, self.applied_u, dict(self._faults)
+            now, position, velocity, current, temperature, voltage, stale, self.applied_u, dict(self._faults)
         )
 
     def position_u(self) -> Array:

@@ -47,9 +47,10 @@ class TrajectorySchedule:
 class RingSchedule:
     """Frames as `push_frame` puts them into a ring, in the order of their due times."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, *, from_row: int = 0) -> None:
+        """`from_row`: what a process before this one has read is not read again."""
         self._ring = ring
-        self._read = 0
+        self._read = from_row
         self._last: _Frame | None = None
         self._next: _Frame | None = None
         self.late = self.dropped = 0
