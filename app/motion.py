@@ -44,6 +44,8 @@ class Motion:
     calibrated: bool
     source: str
     quality: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    """Of the calibration."""
 
     def trajectory(self, take: Take, lead_s: float) -> tuple[Array, Array]:
         """Due times in sound time [T], from -lead_s, and u[T, N]: each actuator ahead by its own lag."""
@@ -97,4 +99,4 @@ def _calibrated(config: FaceConfig, path: Path) -> Motion:
     lag_s = np.array([lags_ms.get(name, a.lag_ms) for name, a in config.actuators.items()]) * 1e-3
     inverse = FaceInverse.load(path / "inverse.onnx")
     source = f"calibration of {meta.get('date', 'unknown date')}"
-    return Motion(inverse, lag_s, True, source, meta.get("quality", {}))
+    return Motion(inverse, lag_s, True, source, meta.get("quality", {}), path)

@@ -77,6 +77,7 @@ class ControlProcess:
         self.config = config
         self.names = config.names
         self.restarts = 0
+        self._telling = threading.Lock()
         n = len(self.names)
         self._frames = Ring.create(FRAME_SLOTS, frame_width(n))
         self._applied = Ring.create(APPLIED_SLOTS, applied_width(n))
@@ -172,6 +173,10 @@ class ControlProcess:
         self._tell(do="rest")
         self._await("rested", timeout_s)
 
+    def begin_rest(self) -> None:
+        """As `rest`, without waiting until it is there: for a STOP, from any thread."""
+        self._tell(do="rest")
+
     def play(self) -> None:
         """Follow frames again after a `rest`."""
         self._tell(do="play")
@@ -238,8 +243,9 @@ class ControlProcess:
         if self._process.stdin is None:
             raise DeviceError("the control process has no input")
         try:
-            self._process.stdin.write(json.dumps(fields) + "\n")
-            self._process.stdin.flush()
+            with self._telling:
+                self._process.stdin.write(json.dumps(fields) + "\n")
+                self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             self._await("anything", 1.0)  # raises what the process had to say
 
