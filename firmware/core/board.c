@@ -155,7 +155,7 @@ static void enable_next(board_t *b) {
     }
 }
 
-/* Share of time in motion, a first-order average over 256 x 64 ms. */
+/* Mean speed, a first-order average over 256 x 64 ms. */
 static void watch_duty(board_t *b) {
     b->duty_clock_ms = (uint16_t)(b->duty_clock_ms + BOARD_STEP_US / 1000u);
     if (b->duty_clock_ms < 64u) {
@@ -164,14 +164,10 @@ static void watch_duty(board_t *b) {
     b->duty_clock_ms = 0;
     for (uint8_t i = 0; i < b->n_channels; i++) {
         board_channel_t *c = &b->channels[i];
-        uint16_t now = (c->flags & BOARD_CH_MOVING) ? 0xFFFFu : 0u;
-        if (now > c->duty_q16) {
-            c->duty_q16 = (uint16_t)(c->duty_q16 + (uint16_t)(now - c->duty_q16) / 256u);
-        } else {
-            c->duty_q16 = (uint16_t)(c->duty_q16 - (uint16_t)(c->duty_q16 - now) / 256u);
-        }
+        uint32_t speed = (uint32_t)(c->velocity_q16 < 0 ? -c->velocity_q16 : c->velocity_q16);
+        c->mean_speed = c->mean_speed - (c->mean_speed >> 8) + (speed >> 8);
         if (c->config.duty_max != 255u && (c->flags & BOARD_CH_ON) && !(c->flags & BOARD_CH_LOST) &&
-            (uint8_t)(c->duty_q16 >> 8) > c->config.duty_max) {
+            (c->mean_speed >> 8) * 255u > (motion_limit_q16(c) >> 8) * c->config.duty_max) {
             motion_lose(c);
             c->flags |= BOARD_CH_DUTY;
         }

@@ -11,7 +11,7 @@
 
 #define BOARD_PROTOCOL_VERSION 1u
 #define BOARD_FIRMWARE_MAJOR 0u
-#define BOARD_FIRMWARE_MINOR 1u
+#define BOARD_FIRMWARE_MINOR 2u
 #define BOARD_FIRMWARE_PATCH 0u
 
 #ifndef BOARD_MAX_CHANNELS
@@ -80,7 +80,7 @@ enum board_setup_key {
 /* As in the CONFIG frame. Pulses in us, speeds in us/s, acceleration in 100 us/s^2 (0: unlimited). */
 typedef struct {
     uint8_t on_loss;
-    uint8_t duty_max; /* longest share of time in motion, 255ths over some 17 s; 255: no ceiling */
+    uint8_t duty_max; /* highest mean of |speed| over the speed limit, 255ths over some 17 s; 255: none */
     uint16_t low_us, high_us, neutral_us, safe_us;
     uint16_t speed_us_s, accel_100us_s2, park_speed_us_s, frame_hz;
 } board_channel_config_t;
@@ -90,9 +90,10 @@ typedef struct {
     uint8_t flags;           /* board_channel_flag */
     uint16_t remembered_us;  /* last pulse that went out, 0: never known */
     uint16_t target_us;
-    int32_t position_q8;     /* us / 256: AVRs shift by bytes */
-    int32_t velocity_us_s;
-    uint16_t duty_q16;       /* share of time in motion */
+    int32_t position_q16;    /* us / 65536 */
+    int32_t velocity_q16;    /* of the last step, us / 65536 per step */
+    uint16_t brake_steps;    /* a guess at how many steps stopping takes, see motion.c */
+    uint32_t mean_speed;     /* |velocity_q16|, averaged over some 17 s */
     uint16_t settle_ms;      /* left before a parked channel goes low */
 } board_channel_t;
 

@@ -1,32 +1,62 @@
 #include "motion.h"
 
-/* 16 x 16 bits: an AVR has a multiplier for that, while a 32-bit division costs it 40 us, and every moving
- * channel asks for several in 4 ms. */
+/* 16 x 16 bits: an AVR has a multiplier for that. */
 static uint32_t mul16(uint32_t a, uint32_t b) { return (uint32_t)(uint16_t)a * (uint16_t)b; }
 
-#define Q8(us) ((int32_t)((uint32_t)(us) << 8))
+#define Q16(us) ((int32_t)((uint32_t)(us) << 16))
 
-/* us/s to 1/256 us per step, v * 4000 * 256 / 1e6 = v * 1.024, rounded down (1.02399). */
-static uint32_t q8_per_step(uint32_t speed_us_s) { return speed_us_s + (mul16(speed_us_s, 1572u) >> 16); }
+/* us/s to 1/65536 us per step: x 65536 x .004 = x 262.144, rounded down. */
+static uint32_t q16_per_step(uint16_t speed_us_s) { return mul16(speed_us_s, 262u) + (mul16(speed_us_s, 9437u) >> 16); }
+
+/* 100 us/s^2 to 1/65536 us per step and step: x 65536 x .0016 = x 104.8576, rounded down. */
+static uint32_t q16_per_step2(uint16_t accel_100) { return mul16(accel_100, 104u) + (mul16(accel_100, 56203u) >> 16); }
 
 static uint16_t clamp16(uint16_t v, uint16_t low, uint16_t high) {
     return v < low ? low : (v > high ? high : v);
 }
 
+static uint32_t magnitude(int32_t v) { return (uint32_t)(v < 0 ? -v : v); }
+
+static uint16_t rounded_us(int32_t q16) { return (uint16_t)(((uint32_t)q16 + 32768u) >> 16); }
+
 uint16_t motion_pulse_us(const board_channel_t *c) {
-    return (c->flags & BOARD_CH_ON) ? (uint16_t)(((uint32_t)c->position_q8 + 128u) >> 8) : 0u;
+    return (c->flags & BOARD_CH_ON) ? rounded_us(c->position_q16) : 0u;
 }
 
-/* Where the channel stands or, with an acceleration limit, where it can come to rest. */
-static uint16_t resting_us(const board_channel_t *c) {
-    int32_t q8 = c->position_q8;
-    if (c->config.accel_100us_s2 != 0u && c->velocity_us_s != 0) {
-        uint32_t v = (uint32_t)(c->velocity_us_s < 0 ? -c->velocity_us_s : c->velocity_us_s);
-        uint32_t way_us = v * v / mul16(200u, c->config.accel_100us_s2);
-        int32_t way_q8 = Q8(way_us > BOARD_PULSE_MAX_US ? BOARD_PULSE_MAX_US : way_us);
-        q8 += c->velocity_us_s < 0 ? -way_q8 : way_q8;
+uint32_t motion_limit_q16(const board_channel_t *c) {
+    bool parking = (c->flags & BOARD_CH_LOST) != 0 && c->config.on_loss == BOARD_PARK;
+    return q16_per_step(parking ? c->config.park_speed_us_s : c->config.speed_us_s);
+}
+
+/* The way of this step at `speed` and of the `n` steps that brake from it by `accel` each and stand:
+ *     speed + (speed - a) + ... + (speed - n a) = (n + 1) (2 speed - n a) / 2,   n a < speed <= (n + 1) a.
+ * `n` may be any guess; it is put right, which costs little where the guess is near. Exact: no step is left over
+ * that would have to stop harder. Never near 2^32 for speeds that can stop within the limits. */
+static uint32_t stopping_way(uint32_t speed, uint32_t accel, uint16_t *n) {
+    uint32_t edge = accel * *n; /* speed of the last step but n */
+    while (*n != 0u && edge >= speed) {
+        edge -= accel;
+        --*n;
     }
-    return q8 <= 0 ? c->config.low_us : clamp16((uint16_t)((q8 + 128) / 256), c->config.low_us, c->config.high_us);
+    while (edge + accel < speed) {
+        edge += accel;
+        ++*n;
+    }
+    return (*n + 1u) * (2u * speed - edge) / 2u;
+}
+
+/* Where the channel stands or, with an acceleration limit, the first whole us where it can come to rest. */
+static uint16_t resting_us(const board_channel_t *c) {
+    int32_t q16 = c->position_q16;
+    uint32_t accel = q16_per_step2(c->config.accel_100us_s2), speed = magnitude(c->velocity_q16);
+    if (accel == 0u || speed == 0u) {
+        return rounded_us(q16);
+    }
+    uint16_t n = c->brake_steps;
+    uint32_t way = stopping_way(speed, accel, &n) - speed;
+    /* Outwards: a target that is nearer would be run over. The limits are whole us, so it stays inside. */
+    q16 = c->velocity_q16 < 0 ? q16 - (int32_t)way : q16 + (int32_t)way + 0xFFFF;
+    return q16 <= 0 ? c->config.low_us : clamp16((uint16_t)(q16 >> 16), c->config.low_us, c->config.high_us);
 }
 
 void motion_stand(board_channel_t *c) {
@@ -35,8 +65,9 @@ void motion_stand(board_channel_t *c) {
 }
 
 void motion_start(board_channel_t *c, uint16_t pulse_us) {
-    c->position_q8 = Q8(clamp16(pulse_us, c->config.low_us, c->config.high_us));
-    c->velocity_us_s = 0;
+    c->position_q16 = Q16(clamp16(pulse_us, c->config.low_us, c->config.high_us));
+    c->velocity_q16 = 0;
+    c->brake_steps = 0;
     motion_stand(c);
     c->flags = (uint8_t)((c->flags & ~BOARD_CH_QUEUED) | BOARD_CH_ON);
 }
@@ -45,7 +76,7 @@ void motion_off(board_channel_t *c) {
     if (c->flags & BOARD_CH_ON) {
         c->remembered_us = motion_pulse_us(c);
     }
-    c->velocity_us_s = 0;
+    c->velocity_q16 = 0;
     c->flags &= (uint8_t)~(BOARD_CH_ON | BOARD_CH_MOVING | BOARD_CH_QUEUED);
 }
 
@@ -73,41 +104,6 @@ void motion_lose(board_channel_t *c) {
     c->flags |= BOARD_CH_LOST;
 }
 
-/* Change of speed in one step, us/s: x 100 us/s^2 x 4 ms = 2/5, exactly for 16 bits. */
-static uint16_t change_per_step(uint16_t accel_100) {
-    uint16_t change = (uint16_t)(mul16(accel_100, 52429u) >> 17);
-    return change == 0u ? 1u : change;
-}
-
-/* Whether a channel that moves this step at `speed` can still stop within `distance_q8`. */
-static bool can_stop(uint16_t speed, uint16_t accel_100, uint32_t distance_q8) {
-    uint32_t move_q8 = q8_per_step(speed);
-    if (move_q8 > distance_q8) {
-        return false;
-    }
-    uint16_t left_us = (uint16_t)((distance_q8 - move_q8) >> 8);
-    uint32_t half = mul16(accel_100, left_us); /* v^2 <= 2 a s = 200 half; below 2e8 */
-    return half > 0xFFFFFFFFu / 200u || mul16(speed, speed) <= 200u * half;
-}
-
-/* Largest |speed| for this step that the acceleration allows and that can still stop in time. */
-static uint16_t braked_speed(uint16_t speed, uint16_t limit, uint16_t accel_100, uint32_t distance_q8) {
-    uint16_t change = change_per_step(accel_100), faster = limit;
-    if (speed > limit) {
-        faster = (uint16_t)(speed - limit) > change ? (uint16_t)(speed - change) : limit;
-    } else if ((uint16_t)(limit - speed) > change) {
-        faster = (uint16_t)(speed + change);
-    }
-    if (can_stop(faster, accel_100, distance_q8)) {
-        return faster;
-    }
-    if (speed <= limit && faster != speed && can_stop(speed, accel_100, distance_q8)) {
-        return speed;
-    }
-    uint16_t slower = speed > change ? (uint16_t)(speed - change) : 0u;
-    return slower > change ? slower : change;
-}
-
 static void settle(board_channel_t *c) {
     if (!(c->flags & BOARD_CH_LOST) || c->config.on_loss != BOARD_PARK) {
         return;
@@ -120,26 +116,46 @@ static void settle(board_channel_t *c) {
     }
 }
 
-/* Signed speed towards the target for the next step, us/s; negative: still moving away. */
-static int32_t next_speed(const board_channel_t *c, int32_t towards, uint32_t distance_q8) {
-    bool parking = (c->flags & BOARD_CH_LOST) != 0 && c->config.on_loss == BOARD_PARK;
-    uint16_t limit = parking ? c->config.park_speed_us_s : c->config.speed_us_s;
-    uint16_t accel = c->config.accel_100us_s2;
-    if (accel == 0u) {
-        return limit;
+/* Speed towards the target for the next step, within `accel` of `speed`: the largest (nearly) from which the channel
+ * can still stop there. Where none is small enough, because the target came nearer than that, it brakes, runs over
+ * and comes back; inside the limits, which are no nearer than the targets it could stop at. */
+static uint32_t braked_speed(uint32_t speed, uint32_t limit, uint32_t accel, uint32_t distance, uint16_t *n) {
+    uint32_t low = speed > accel ? speed - accel : 0u, high = speed + accel;
+    if (high > limit) {
+        high = limit > low ? limit : low; /* a limit that fell is approached by braking */
     }
-    if (towards < 0) {
-        int32_t slower = towards + change_per_step(accel);
-        return slower < 0 ? slower : 0;
+    if (distance <= accel && distance <= high && distance >= low) {
+        *n = 0;
+        return distance; /* arrives, and can stand in the step after */
     }
-    return braked_speed((uint16_t)towards, limit, accel, distance_q8);
+    if (stopping_way(high, accel, n) <= distance) {
+        return high;
+    }
+    uint32_t way = stopping_way(low, accel, n);
+    uint32_t spare = distance > way ? distance - way : 0u, rate = *n + 3u;
+    /* Each faster unit costs as many units of way as steps are left: n + 1 at `low`, at most n + 3 at `high`. While
+     * it brakes there is nothing to spare, and no division, which costs an AVR 40 us. */
+    return spare < rate ? low : low + spare / rate;
 }
 
+/* Signed speed towards the target for the next step; negative: still moving away. */
+static int32_t next_speed(board_channel_t *c, int32_t towards, uint32_t distance) {
+    uint32_t limit = motion_limit_q16(c), accel = q16_per_step2(c->config.accel_100us_s2);
+    if (accel == 0u) {
+        return (int32_t)(limit < distance ? limit : distance);
+    }
+    if (towards < 0) {
+        return -towards > (int32_t)accel ? towards + (int32_t)accel : 0;
+    }
+    return (int32_t)braked_speed((uint32_t)towards, limit, accel, distance, &c->brake_steps);
+}
+
+/* What no target can lead to; a second lock on the same door. */
 static void keep_inside(board_channel_t *c) {
-    int32_t low = Q8(c->config.low_us), high = Q8(c->config.high_us);
-    if (c->position_q8 < low || c->position_q8 > high) {
-        c->position_q8 = c->position_q8 < low ? low : high;
-        c->velocity_us_s = 0;
+    int32_t low = Q16(c->config.low_us), high = Q16(c->config.high_us);
+    if (c->position_q16 < low || c->position_q16 > high) {
+        c->position_q16 = c->position_q16 < low ? low : high;
+        c->velocity_q16 = 0;
     }
 }
 
@@ -147,28 +163,16 @@ void motion_step(board_channel_t *c) {
     if (!(c->flags & BOARD_CH_ON)) {
         return;
     }
-    int32_t way = Q8(c->target_us) - c->position_q8;
-    if (way == 0 && c->velocity_us_s == 0) {
+    int32_t way = Q16(c->target_us) - c->position_q16;
+    if (way == 0 && c->velocity_q16 == 0) {
         c->flags &= (uint8_t)~BOARD_CH_MOVING;
         settle(c);
         return;
     }
     c->flags |= BOARD_CH_MOVING;
-    bool up = way > 0 || (way == 0 && c->velocity_us_s < 0);
-    uint32_t distance = (uint32_t)(way < 0 ? -way : way);
-    int32_t speed = next_speed(c, up ? c->velocity_us_s : -c->velocity_us_s, distance);
-    bool away = speed < 0;
-    /* Truncation must never add to the speed. */
-    int32_t move = (int32_t)q8_per_step((uint32_t)(away ? -speed : speed));
-    if (speed > 0 && move == 0) {
-        move = 1;
-    }
-    if (!away && (uint32_t)move >= distance) {
-        c->position_q8 = Q8(c->target_us);
-        c->velocity_us_s = 0;
-    } else {
-        c->position_q8 += up != away ? move : -move;
-        c->velocity_us_s = up ? speed : -speed;
-    }
+    bool up = way > 0 || (way == 0 && c->velocity_q16 > 0);
+    int32_t speed = next_speed(c, up ? c->velocity_q16 : -c->velocity_q16, magnitude(way));
+    c->velocity_q16 = up ? speed : -speed;
+    c->position_q16 += c->velocity_q16;
     keep_inside(c);
 }

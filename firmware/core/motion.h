@@ -17,5 +17,7 @@ void motion_stand(board_channel_t *c);
 /* One BOARD_STEP_US. */
 void motion_step(board_channel_t *c);
 uint16_t motion_pulse_us(const board_channel_t *c);
+/* Its speed limit now, 1/65536 us per step. */
+uint32_t motion_limit_q16(const board_channel_t *c);
 
 #endif

@@ -5,7 +5,8 @@
  * every step:
  *   - a pulse is 0 or inside its channel's limits, and 0 for a channel that is off, lost its chip or whose
  *     emergency stop is open;
- *   - it moved no faster than its speed limit, and only a channel that came on may appear anywhere;
+ *   - it moved no faster than its speed limit, changed its speed by no more than its acceleration, and only a
+ *     channel that came on may appear anywhere;
  *   - an armed board was spoken to within its life;
  *   - at the end a well-formed HELLO behind a zero is answered: the parser is never stuck.
  */
@@ -23,7 +24,7 @@
 
 static board_t board;
 static uint32_t now_us, spoken_us;
-static int32_t was_q8[CHANNELS];
+static int32_t was_q16[CHANNELS], was_speed[CHANNELS];
 static bool was_on[CHANNELS];
 static bool estop, lost;
 
@@ -54,11 +55,15 @@ static void check(uint32_t steps) {
             MUST(!estop && !(lost && i >= LOST_FIRST));
         }
         if (on && was_on[i]) {
-            int64_t way = llabs((int64_t)c->position_q8 - was_q8[i]);
-            MUST(way <= (int64_t)(steps * (fastest(&c->config) * 1024ull / 1000u + 2u)));
+            /* Exactly: 262.144 and 104.8576 are one us/s and 100 us/s^2 in 1/65536 us per step of 4 ms. */
+            int64_t way = llabs((int64_t)c->position_q16 - was_q16[i]);
+            int64_t change = llabs((int64_t)c->velocity_q16 - was_speed[i]);
+            MUST(way * 1000 <= (int64_t)(steps * (fastest(&c->config) * 262144ull)));
+            MUST(c->config.accel_100us_s2 == 0u || change * 10000 <= (int64_t)(steps * (c->config.accel_100us_s2 * 1048576ull)));
         }
         was_on[i] = on;
-        was_q8[i] = c->position_q8;
+        was_q16[i] = c->position_q16;
+        was_speed[i] = c->velocity_q16;
     }
 }
 

@@ -58,7 +58,7 @@ def test_hello_says_who_answers_and_refuses_strangers(rig: Rig) -> None:
     for version, board_id, status in ((2, 0, 6), (1, 9, 7), (1, 1, 0)):
         reply = rig.hello(board_id, version)
         assert (len(reply), reply[0], reply[1], reply[6], reply[7]) == (17, status, 1, 1, N_CHANNELS)
-    assert tuple(reply[2:5]) == (0, 1, 0)
+    assert tuple(reply[2:5]) == (0, 2, 0)
     assert reply[15:17] == bytes((DISARMED, NO_REASON))
 
 
@@ -384,7 +384,8 @@ def test_an_oscillator_that_is_off_is_corrected_by_the_setup(rig: Rig, error: fl
 
 
 def test_both_tell_the_same_story() -> None:
-    """A session in one script: every acknowledgement equal, every pulse within a step of its ramp and a tick."""
+    """A session in one script: every acknowledgement equal, every pulse within a tick and its ramp's way in 34 ms
+    (a frame of 20 ms, the pulse, two steps, the way over I2C)."""
     from board_rig import MegaBoard, PcBoard
 
     stories = []
@@ -407,4 +408,4 @@ def test_both_tell_the_same_story() -> None:
     for (a_ack, a_flags, a_width), (b_ack, b_flags, b_width) in zip(*stories, strict=True):
         assert a_ack == b_ack
         assert [f & ~MOVING for f in a_flags] == [f & ~MOVING for f in b_flags]
-        assert a_width == pytest.approx(b_width, abs=800 * 0.03 + TICK_US)
+        assert a_width == pytest.approx(b_width, abs=800 * 0.034 + TICK_US)

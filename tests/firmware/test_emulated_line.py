@@ -20,7 +20,7 @@ def test_the_whole_of_morpheus_on_one_emulated_board(shim: None) -> None:
     plant = FirstOrderPlant(config, seed=3)
     world = SimWorld(config, seed=3, plant=plant, firmware=True)
     bus = ServoBoardBus(config, bus_name, world.open, world.clock)
-    assert all(d.present and d.firmware == "0.1.0" for d in bus.connect())
+    assert all(d.present and d.firmware == "0.2.0" for d in bus.connect())
     u = np.array(list(bus.enable().values()))
     begin_s = world.clock.now_s()
     for k in range(150):

@@ -47,7 +47,7 @@ def test_mega_is_written_and_asked_for_its_version(avrdude: Path, port: str) -> 
     result = call("mega", "--port", port, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout.splitlines()[-1])
-    assert told["found"] == told["wanted"] == "0.1.0"
+    assert told["found"] == told["wanted"] == "0.2.0"
     asked = (avrdude / "asked").read_text()
     assert f"-p atmega2560 -c wiring -P {port}" in asked
     assert "flash:w:" in asked
@@ -59,12 +59,12 @@ def test_another_version_on_the_board_is_an_error(
 ) -> None:
     shutil.copytree(flash.PREBUILT, tmp_path / "prebuilt")
     manifest = tmp_path / "prebuilt" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"0.1.0"', '"9.9.9"'))
+    manifest.write_text(manifest.read_text().replace('"0.2.0"', '"9.9.9"'))
     monkeypatch.setattr(flash, "PREBUILT", tmp_path / "prebuilt")
     result = call("mega", "--port", port)
     assert isinstance(result.exception, AnimafaceError)
     assert "wanted firmware 9.9.9" in str(result.exception)
-    assert "0.1.0" in str(result.exception)
+    assert "0.2.0" in str(result.exception)
 
 
 def test_a_programmer_that_fails_is_quoted(avrdude: Path, port: str) -> None:

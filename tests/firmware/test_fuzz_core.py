@@ -30,7 +30,8 @@ def test_a_few_thousand_inputs_break_nothing(bench: ModuleType) -> None:
 
 FAULTS = [
     ("motion.c", "c->target_us = t;", "c->target_us = target_us;"),  # beyond the limits
-    ("motion.c", "park_speed_us_s : c->config.speed_us_s;", "park_speed_us_s : 65535u;"),  # too fast
+    ("motion.c", "park_speed_us_s : c->config.speed_us_s)", "park_speed_us_s : 65535u)"),  # too fast
+    ("motion.c", "limit > low ? limit : low;", "limit;"),  # stops harder than it may
     ("link.c", "b->rx_skip = false;", ""),  # stuck after a frame that is too long
 ]
 
