@@ -2,35 +2,50 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animaface.app.attendant import Attendant, attended
+from animaface.app.live.feed import PLAY_RATE_HZ, Resampler
+from animaface.app.live.speaker import Speaker
 from animaface.app.motion import Motion
-from animaface.app.sound_out import Sink
+from animaface.app.telemetry import SOUND_RATE_HZ
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
+from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.robot.face.take import Take
 
 LEAD_S: Final = 1.0
 """From the first command to the first sound: the face gathers itself, a reader sees it at rest."""
 _AHEAD_S: Final = 0.6
+_SOUND_AHEAD_S: Final = 3.0
+"""A machine that stands still so long makes no hole in the sound."""
 _FEED_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Played:
     """What happened. `sound_start_s`: when sample 0 was heard, monotonic clock; `told`: what the person
-    should hear of; `dropped`: actuators that are configured but absent."""
+    should hear of; `dropped`: actuators that are configured but absent; `frames`: sent in all."""
 
     sound_start_s: float
     sink: str
     stats: ControlStats
     told: list[str]
     dropped: tuple[str, ...]
+    frames: int
+    drift_ppm: float = 0.0
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dropped_share(self) -> float:
+        """Frames that came after their due time, or were never used, over all."""
+        return max(self.stats.late_frames, self.stats.dropped_frames) / max(self.frames, 1)
 
 
 def play(
@@ -38,20 +53,39 @@ def play(
     motion: Motion,
     config: FaceConfig,
     ports: Mapping[str, str],
-    sink: Sink,
+    speaker: Speaker,
     *,
     samples: NDArray[np.float32] | None = None,
-    rate_hz: int = 16000,
+    log: Path | None = None,
     on_progress: Callable[[float, float], None] = lambda done_s, total_s: None,
     on_warning: Callable[[str], None] = lambda message: None,
 ) -> Played:
-    """Play `take` (and `samples`, mono, whose sample 0 is the take's time 0) on the face at `ports`.
+    """Play `take` (and `samples`, mono at 16 kHz, whose sample 0 is the take's time 0) on the face at `ports`.
 
-    Raises TransportError or DeviceError when the face can't be reached or is lost for good; the face
-    is brought to rest and released on every way out.
+    `log`: record the run there. Raises TransportError or DeviceError when the face can't be reached or is
+    lost for good; the face is brought to rest and released on every way out.
     """
     due_s, u = motion.trajectory(take, LEAD_S)
-    end_s = float(due_s[-1])
+    return play_trajectory(
+        due_s, u, config, ports, speaker, samples=samples, shapes=take.resampled(), log=log,
+        on_progress=on_progress, on_warning=on_warning,
+    )  # fmt: skip
+
+
+def play_trajectory(
+    due_s: NDArray[np.float64],
+    u: NDArray[np.float64],
+    config: FaceConfig,
+    ports: Mapping[str, str],
+    speaker: Speaker,
+    *,
+    samples: NDArray[np.float32] | None = None,
+    shapes: Take | None = None,
+    log: Path | None = None,
+    on_progress: Callable[[float, float], None] = lambda done_s, total_s: None,
+    on_warning: Callable[[str], None] = lambda message: None,
+) -> Played:
+    """As `play`, motor commands u[T, N] at due_s[T] of sound time; `shapes` are what the page and the log show."""
     with ControlProcess.start(config, ports) as control:
         ready = control.wait_ready()
         if ready.warning:
@@ -59,23 +93,77 @@ def play(
         control.arm()
         control.rest()
         control.play()
-        sound = np.zeros(int(end_s * rate_hz) + 1, np.float32) if samples is None else samples
-        start_s = sink.start(sound, rate_hz, LEAD_S + _FEED_EVERY_S)
-        try:
-            fed = 0
-            while (now_s := time.monotonic() - start_s) < end_s:
-                start_s = sink.heard_s(start_s)
-                until = int(np.searchsorted(due_s, now_s + _AHEAD_S))
-                for i in range(fed, until):
-                    control.push(start_s + float(due_s[i]), u[i])
-                fed = max(fed, until)
-                if not control.running:
-                    break  # `rest` below raises what the process had to say
-                on_progress(max(0.0, now_s), end_s)
-                time.sleep(_FEED_EVERY_S)
-            control.rest()
-        finally:
-            sink.stop()
+        with attended(config, control, on_warning, log=log, sound=speaker.name) as attendant:
+            run = _Run(due_s, u, samples, shapes, speaker, attendant)
+            speaker.start()
+            try:
+                run.begin()
+                while run.done_s < float(due_s[-1]) and attendant.alive:
+                    run.feed(control)
+                    on_progress(max(0.0, run.done_s), float(due_s[-1]))
+                    time.sleep(_FEED_EVERY_S)
+                if attendant.failed is not None:
+                    raise attendant.failed
+                control.rest()  # raises what a process that ended had to say
+            finally:
+                speaker.stop()
         told = [text for _, text in control.events()]
         stats = control.stop()
-    return Played(start_s, sink.name, stats, told, ready.dropped)
+    return Played(run.start_s, speaker.name, stats, told, ready.dropped, run.frames, speaker.clock.drift_ppm,
+                  attendant.numbers())  # fmt: skip
+
+
+class _Run:
+    """How far the commands, the sound and the shapes have been handed over."""
+
+    def __init__(
+        self, due_s: NDArray[np.float64], u: NDArray[np.float64], samples: NDArray[np.float32] | None,
+        shapes: Take | None, speaker: Speaker, attendant: Attendant,
+    ) -> None:  # fmt: skip
+        self._due_s, self._u, self._shapes = due_s, u, shapes
+        self._own = np.zeros(0, np.float32) if samples is None else samples
+        self._sound = Resampler(SOUND_RATE_HZ).push(self._own, last=True)
+        self._speaker, self._telemetry = speaker, attendant.telemetry
+        self._attendant = attendant
+        self._first = 0
+        self.frames = self._heard = self._shown = 0
+        self.start_s = np.nan
+
+    def begin(self) -> None:
+        """Decide at which position of the speaker sample 0 is."""
+        now = self._speaker.clock.position_at(time.monotonic())
+        self._first = int(max(now, 0.0) + (LEAD_S + _FEED_EVERY_S) * PLAY_RATE_HZ)
+        self.start_s = self._speaker.clock.at_s(self._first)
+
+    @property
+    def done_s(self) -> float:
+        """Sound time that is heard now."""
+        return time.monotonic() - self.start_s
+
+    def feed(self, control: ControlProcess) -> None:
+        """Hand over what is due within the next moments, by the newest word of the sound's clock."""
+        self.start_s = self._speaker.clock.at_s(self._first)
+        until_s = self.done_s + _AHEAD_S
+        until = int(np.searchsorted(self._due_s, until_s))
+        for i in range(self.frames, until):
+            control.push(self.start_s + float(self._due_s[i]), self._u[i])
+        self.frames = max(self.frames, until)
+        self._feed_sound()
+        self._show(until_s)
+
+    def _feed_sound(self) -> None:
+        until = min(len(self._sound), int((self.done_s + _SOUND_AHEAD_S) * PLAY_RATE_HZ))
+        if until > self._heard:
+            self._speaker.write(self._first + self._heard, self._sound[self._heard : until])
+            own = slice(*(k * SOUND_RATE_HZ // PLAY_RATE_HZ for k in (self._heard, until)))
+            self._telemetry.sound(self.start_s + own.start / SOUND_RATE_HZ, self._own[own])
+            self._heard = until
+
+    def _show(self, until_s: float) -> None:
+        if self._shapes is None:
+            return
+        until = min(len(self._shapes.time_s), int(until_s * FRAME_RATE_HZ))
+        if until > self._shown:
+            at = self._shapes.time_s[self._shown : until]
+            self._telemetry.shapes(at, self.start_s + at, self._shapes.values[self._shown : until])
+            self._shown = until

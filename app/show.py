@@ -9,9 +9,9 @@ import numpy as np
 
 from animaface.app import lips
 from animaface.app.console import err, progress_bar
+from animaface.app.live.speaker import Speaker
 from animaface.app.motion import Motion
 from animaface.app.playback import LEAD_S, Played, play
-from animaface.app.sound_out import Sink
 from animaface.app.source import Source
 from animaface.app.stage import stage
 from animaface.app.stop_keys import stopped_by_keys
@@ -32,31 +32,32 @@ def show(
     config: FaceConfig,
     source: Source,
     motion: Motion,
-    sink: Sink,
+    speaker: Speaker,
     *,
     sim: bool,
     ports: dict[str, str],
+    log: Path | None = None,
     record: Path | None = None,
     truth: Path | None = None,
     seed: int = 0,
 ) -> Shown:
-    """Play `source` on the face; with `record` draw the video afterwards from the truth log."""
+    """Play `source` on the face; `log`: record the run; `record`: draw the video afterwards from the truth."""
     with tempfile.TemporaryDirectory(prefix="animaface-") as scratch:
-        log = truth or (Path(scratch) / "truth.bin" if sim else None)
+        true = truth or (Path(scratch) / "truth.bin" if sim else None)
         with (
-            stage(face, config, sim=sim, ports=ports, truth=log, seed=seed) as where,
+            stage(face, config, sim=sim, ports=ports, truth=true, seed=seed) as where,
             progress_bar() as bar,
             stopped_by_keys(),
         ):
             task = bar.add_task(f"speaking {source.title}", total=1.0)
             played = play(
-                source.take, motion, config, where, sink, samples=source.samples,
+                source.take, motion, config, where, speaker, samples=source.samples, log=log,
                 on_progress=lambda done_s, total_s: bar.update(task, completed=done_s / total_s),
                 on_warning=lambda message: err.print(f"warning: {message}", markup=False, soft_wrap=True),
             )  # fmt: skip
-        numbers = _count(source, log, played.sound_start_s) if log is not None else None
-        if record is not None and log is not None:
-            _draw(config, source, log, played.sound_start_s, record)
+        numbers = _count(source, true, played.sound_start_s) if true is not None else None
+        if record is not None and true is not None:
+            _draw(config, source, true, played.sound_start_s, record)
         return Shown(played, numbers)
 
 
@@ -102,7 +103,9 @@ def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) ->
         "sound": shown.played.sink, "ticks": stats.ticks, "missed": stats.missed,
         "missed_share": round(stats.missed_share, 5), "tick_p50_ms": round(1e3 * stats.tick_p50_s, 3),
         "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3), "tick_max_ms": round(1e3 * stats.tick_max_s, 3),
-        "quality": dict(motion.quality), "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames, "told": shown.played.told,
+        "quality": dict(motion.quality), "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames,
+        "dropped_share": round(shown.played.dropped_share, 5), "drift_ppm": round(shown.played.drift_ppm, 1),
+        **shown.played.more, "told": shown.played.told,
     }  # fmt: skip
     if shown.lips is not None:
         out["lips"] = shown.lips.as_dict()

@@ -10,6 +10,7 @@ in any process, look at them without anybody waiting.
 """
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -163,6 +164,7 @@ class Telemetry:
         self._pending, self._pending_at_s = np.zeros(0, np.float32), np.nan
         self._faults: dict[str, str] = {}
         self._told = -np.inf
+        self._telling = threading.Lock()
         self.tell("run", face=config.id, actuators=list(config.names), **about)
 
     def shapes(self, sound_s: Array, at_s: Array, values: Array) -> None:
@@ -183,17 +185,18 @@ class Telemetry:
             self._pending_at_s = at_s + (len(samples) - len(self._pending)) / SOUND_RATE_HZ
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """A note; a text of more than 4 KB is cut into one that says so."""
+        """A note, from any thread; a text of more than 4 KB is cut into one that says so."""
         text = json.dumps([kind, fields], default=str).encode()
         if len(text) > _NOTE_BYTES:
             text = json.dumps([kind, {"cut": json.dumps(fields, default=str)[: _NOTE_BYTES // 2]}]).encode()
         row = np.zeros(2 + _NOTE_BYTES)
         row[0], row[1] = time.monotonic(), len(text)
         row[2 : 2 + len(text)] = np.frombuffer(text, dtype=np.uint8)
-        self._notes.append(row)
+        with self._telling:
+            self._notes.append(row)
 
     def look(self) -> None:
-        """Ask the control process for faults and events and note what is new; now and then, twice a second."""
+        """Ask the control process for faults and events and note what is new; twice a second, by the attendant."""
         try:
             faults, events = self._control.health(_HEALTH_TIMEOUT_S)
         except AnimafaceError:

@@ -12,10 +12,10 @@ import json
 import os
 from pathlib import Path
 
+from animaface.app.live.speaker import VirtualSpeaker
 from animaface.app.motion import motion_of
 from animaface.app.numbers import rows_with_targets
 from animaface.app.show import show, summary
-from animaface.app.sound_out import VirtualSink
 from animaface.app.source import DEMO, load_source
 from animaface.robot.config import load_face
 
@@ -33,7 +33,7 @@ def main() -> None:
     results = []
     for emotion, seed in RUNS:
         source = load_source(DEMO, emotion=emotion, seed=seed, seconds=given.seconds)
-        shown = show(given.face, config, source, motion, VirtualSink(), sim=True, ports={}, seed=seed)
+        shown = show(given.face, config, source, motion, VirtualSpeaker(), sim=True, ports={}, seed=seed)
         numbers = summary(config, source, motion, shown) | {"emotion": emotion, "seed": seed}
         results.append(numbers)
         print(f"== {emotion}, seed {seed}")

@@ -77,6 +77,7 @@ class ControlProcess:
         self.config = config
         self.names = config.names
         self.restarts = 0
+        self._following = True
         self._telling = threading.Lock()
         n = len(self.names)
         self._frames = Ring.create(FRAME_SLOTS, frame_width(n))
@@ -170,15 +171,18 @@ class ControlProcess:
 
     def rest(self, timeout_s: float = 20.0) -> None:
         """To neutral, smoothly; frames are not followed until `play`."""
-        self._tell(do="rest")
+        self._news.forget("rested")  # of one that nobody waited for
+        self.begin_rest()
         self._await("rested", timeout_s)
 
     def begin_rest(self) -> None:
         """As `rest`, without waiting until it is there: for a STOP, from any thread."""
+        self._following = False
         self._tell(do="rest")
 
     def play(self) -> None:
         """Follow frames again after a `rest`."""
+        self._following = True
         self._tell(do="play")
 
     def stop(self, timeout_s: float = 20.0) -> ControlStats:
@@ -193,14 +197,25 @@ class ControlProcess:
 
     def revive(self, timeout_s: float = 30.0) -> None:
         """A process that died is started anew: it takes over at the measured poses and follows the frames
-        from now on. Raises what connecting or arming raises. Nothing happens to one that lives."""
+        from now on, unless it was told to rest. Raises what connecting or arming raises. Nothing happens to one that lives."""
         if self.running or self._final is not None:
             return
         self._close_pipes()
         self._launch()
         self.restarts += 1
         self.arm(timeout_s)
-        self.play()
+        if not self._following:
+            self.begin_rest()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the process ended without having been told to and without an error of its own to tell."""
+        return self._final is None and not self.running and self._news.ended_silently
+
+    def check(self) -> None:
+        """Raise what a process that ended had to say."""
+        if not self.running:
+            self._await("anything", 1.0)
 
     @property
     def rings(self) -> dict[str, Path]:
@@ -304,6 +319,17 @@ class _News:
         with self._changed:
             self._events.setdefault(event["event"], deque()).append(event)
             self._changed.notify_all()
+
+    def forget(self, kind: str) -> None:
+        with self._changed:
+            self._events.pop(kind, None)
+
+    @property
+    def ended_silently(self) -> bool:
+        """The process is gone, and neither said that it had stopped nor why it could not go on."""
+        with self._changed:
+            heard = self._changed.wait_for(lambda: "ended" in self._events, 1.0)
+            return heard and not {"stopped", "error"} & set(self._events)
 
     def get(self, wanted: str, timeout_s: float, *, or_the_end: bool = True) -> dict[str, Any] | None:
         """The oldest of a kind, else the error or the end of the process, which stay; None: nothing came."""

@@ -109,6 +109,7 @@ class Performer:
         life: LifeOptions | None = None,
         speech: SpeechSource | None = None,
     ) -> None:
+        self.anticipation_s = anticipation_s
         self._speech = speech if speech is not None else _network()
         self._resting = np.zeros(N_CHANNELS) if speech is not None else _resting()
         self.phone_names = tuple(self._speech.phone_names)

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from animaface.app.console import emit_json, err, out, table
+from animaface.app.live.speaker import open_speaker
 from animaface.app.motion import motion_of
 from animaface.app.numbers import rows_with_targets
 from animaface.app.show import show, summary, warn_uncalibrated
-from animaface.app.sound_out import open_sink
 from animaface.app.source import DEMO, load_source
 from animaface.robot.config import load_face
 from animaface.robot.face.take import write_csv
@@ -44,7 +44,7 @@ def run(
         "2/3 the face speaks, through its drivers and serial ports, in real time; 3/3 drawing", markup=False
     )
     video = output / "demo.mp4"
-    shown = show(face, config, source, motion, open_sink(), sim=True, ports={}, record=video, seed=seed)
+    shown = show(face, config, source, motion, open_speaker(), sim=True, ports={}, record=video, seed=seed)
     numbers = summary(config, source, motion, shown)
     numbers |= {"emotion": emotion, "speech_x_real_time": round(source.take.duration_s / speech_s, 1)}
     (output / "demo.json").write_text(json_module.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -49,6 +49,9 @@ def run(
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
     hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Record the run here (mcap, see animaface replay).")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
@@ -66,7 +69,7 @@ def run(
         warn_uncalibrated(config, motion)
     options = LiveOptions(
         source=source, device=device, output=output, sound=not no_sound, listen=listen, vad=vad, emotion=emotion,
-        rate_hz=rate, channels=channels, seconds=seconds, seed=seed,
+        rate_hz=rate, channels=channels, seconds=seconds, seed=seed, log=log,
     )  # fmt: skip
     with (
         TerminalWatcher(quiet=json) as watcher,

@@ -42,6 +42,9 @@ def run(
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
     hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Record the run here (mcap, see animaface replay).")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
@@ -56,7 +59,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="animaface-") as scratch:
         voice = synthesiser.speak(text, Path(scratch), command)
         options = LiveOptions(
-            source=str(voice), output=output, sound=not no_sound, emotion=emotion, seed=seed
+            source=str(voice), output=output, sound=not no_sound, emotion=emotion, seed=seed, log=log
         )
         with (
             TerminalWatcher(quiet=json) as watcher,

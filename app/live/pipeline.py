@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from animaface.app.live.attention import Activity, Attention, State
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import MotorStream, Relaxation
-from animaface.app.live.timelines import Timeline
+from animaface.app.live.timelines import NETWORK_S, RESAMPLER_S, STEP_S, Played, Timeline
+from animaface.app.telemetry import Telemetry
 from animaface.robot.face.clock import Clock
 from animaface.robot.robot import RATE_HZ
 from animaface.speech.emotion import EmotionMix
@@ -24,6 +25,7 @@ PUSH_AHEAD_S: Final = 0.02
 _STALL_S: Final = 0.02
 _QUIET_S: Final = 0.3
 _COSTS: Final = 2000
+_WAITS: Final = 100
 
 
 class Motors(Protocol):
@@ -69,21 +71,27 @@ class LivePipeline:
         on_interrupt: Callable[[], None] = lambda: None,
         ear: tuple[Microphone, Activity] | None = None,
         on_state: Callable[[State], None] = lambda state: None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """`on_interrupt` silences the speaker; `ear` hears others; `on_state` hears of every change."""
+        """`on_interrupt` silences the speaker; `ear` hears others; `on_state` hears of every change; `telemetry` is
+        told everything."""
         self.timeline = timeline
         self.counts = Counts()
         self.attention = Attention(seed)
         self._performer, self._motors, self._control = performer, motors, control
         self._relaxation, self._clock = relaxation, clock
+        held_s = RESAMPLER_S + STEP_S if isinstance(timeline, Played) else 0.0
+        self._performer_ahead_s = NETWORK_S + performer.anticipation_s + held_s
         self._ahead_s = push_ahead_s
         self._on_interrupt, self._on_state = on_interrupt, on_state
         self._ear = ear
+        self._telemetry = telemetry
         self._messages: deque[tuple[str, Any]] = deque()
         self._other = False
         self._next_due_s: float | None = None
         self._pulled_s = 0.0
         self._costs: deque[float] = deque(maxlen=_COSTS)
+        self._waited_s: deque[float] = deque(maxlen=_WAITS)
 
     # ---- from any thread
 
@@ -110,6 +118,20 @@ class LivePipeline:
         """Quantile of the time that a block of sound took from sound to commands."""
         return float(np.quantile(np.array(self._costs), q)) if self._costs else 0.0
 
+    def latency_ms(self) -> dict[str, float]:
+        """The way from sound in the air to motion, by its parts; their sum is what the lips trail (microphone) or
+        how far ahead of being heard the sound is worked on (when we play it; `room` is what is to spare)."""
+        captured = max(0.0, float(np.median(self._waited_s))) if self._waited_s else 0.0
+        parts = {
+            "capture": 0.0 if isinstance(self.timeline, Played) else captured,
+            "look-ahead": self._performer_ahead_s + self._motors.lookahead_s,
+            "inference": self.cost_s(0.5),
+            "due ahead": self._ahead_s,
+            "servos": self._motors.mouth_lag_s,
+        }
+        parts["room"] = self.timeline.delay_s - sum(parts.values())
+        return {name: round(1e3 * value, 1) for name, value in parts.items()}
+
     def step(self) -> None:
         """Work on what has come, and send what is due soon. Falling behind is counted, never made up for."""
         while self._messages:
@@ -121,7 +143,10 @@ class LivePipeline:
         samples = self.timeline.pull(self._clock.now_s())
         if len(samples):
             began_s = time.perf_counter()
+            if self._telemetry is not None:
+                self._telemetry.sound(self.timeline.heard_at(self._pulled_s), samples)
             self._pulled_s += len(samples) / 16_000
+            self._waited_s.append(self._clock.now_s() - self.timeline.heard_at(self._pulled_s))
             self._take_in(self._performer.push(samples))
             self._costs.append(time.perf_counter() - began_s)
         self._send(self._clock.now_s())  # inference took a while
@@ -132,6 +157,9 @@ class LivePipeline:
         heard, before = frames.prosody, self.state
         values = self.attention.advance(frames.values, heard.talking > 0.0, self._other)
         self._motors.push(frames.time_s, values, heard.quiet_s >= _QUIET_S)
+        if self._telemetry is not None:
+            due_s = np.array([self.timeline.due_at(float(t)) for t in frames.time_s])
+            self._telemetry.shapes(frames.time_s, due_s, values)
         if heard.quiet_s[-1] <= 0.0:
             self._motors.speaks_again(float(frames.time_s[-1]))
         self.counts.state_s[self.state] += len(frames) / 60.0

@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from animaface.app.attendant import Attendant, attended
 from animaface.app.live.attention import activity_named
 from animaface.app.live.feed import Feed
 from animaface.app.live.microphone import Microphone
@@ -50,6 +51,8 @@ class LiveOptions:
     channels: int = 1
     seconds: float | None = None
     seed: int = 0
+    log: Path | None = None
+    """Record the run there."""
 
 
 class Watcher(Protocol):
@@ -75,6 +78,7 @@ def run_live(
     performer = Performer(
         emotion=options.emotion, seed=options.seed, anticipation_s=source.anticipation_s
     )  # loads the network before any clock runs
+    about = {"source": options.source, "motion": motion.source, "command": "live"}
     with ControlProcess.start(config, ports) as control:
         ready = control.wait_ready()
         if ready.warning:
@@ -82,25 +86,29 @@ def run_live(
         control.arm()
         control.rest()
         control.play()
-        pipeline = LivePipeline(
-            source.timeline, performer, source.motors, control, Relaxation(config), RealClock(),
-            push_ahead_s=source.push_ahead_s, seed=options.seed, on_interrupt=source.mute, ear=source.ear(),
-            on_state=source.tell_state,
-        )  # fmt: skip
-        with source.opened(pipeline):
-            _loop(source, pipeline, control, watcher, options.seconds)
-        control.rest()
+        with attended(config, control, watcher.say, log=options.log, **about) as attendant:
+            pipeline = LivePipeline(
+                source.timeline, performer, source.motors, control, Relaxation(config), RealClock(),
+                push_ahead_s=source.push_ahead_s, seed=options.seed, on_interrupt=source.mute, ear=source.ear(),
+                on_state=source.tell_state, telemetry=attendant.telemetry,
+            )  # fmt: skip
+            with source.opened(pipeline):
+                _loop(source, pipeline, attendant, watcher, options.seconds)
+            if attendant.failed is not None:
+                raise attendant.failed
+            control.rest()
         told = [text for _, text in control.events()]
         stats = control.stop()
     source.raise_error()
     return {"face": config.id, "motion": motion.source, "calibrated": motion.calibrated,
-            "dropped": list(ready.dropped), **source.numbers(), **_numbers(pipeline, stats), "told": told}  # fmt: skip
+            "dropped": list(ready.dropped), **source.numbers(), **_numbers(pipeline, stats),
+            **attendant.numbers(), "told": told}  # fmt: skip
 
 
 def _loop(
     source: "_Source",
     pipeline: LivePipeline,
-    control: ControlProcess,
+    attendant: Attendant,
     watcher: Watcher,
     seconds: float | None,
 ) -> None:
@@ -117,7 +125,10 @@ def _loop(
                 check_s += _CHECK_S
                 source.look(now_s)
                 watcher.show(pipeline)
-                if not control.running:
+                attendant.telemetry.tell("state", state=pipeline.state)
+                attendant.telemetry.tell("latency", **pipeline.latency_ms())
+                attendant.telemetry.tell("counts", **asdict(pipeline.counts))
+                if not attendant.alive:
                     return  # what follows raises what the process had to say
             next_s = max(next_s + STEP_S, now_s)
             clock.sleep_until_s(next_s)

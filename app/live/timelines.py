@@ -42,6 +42,14 @@ class Timeline(Protocol):
         """The sound time that the face shows at monotonic `due_s`; NaN while nothing is known."""
         ...
 
+    def due_at(self, sound_s: float) -> float:
+        """Monotonic time at which the face shows sound time `sound_s`; NaN while nothing is known."""
+        ...
+
+    def heard_at(self, sound_s: float) -> float:
+        """Monotonic time at which `sound_s` itself is in the air."""
+        ...
+
     def note(self, due_s: float, newest_s: float) -> None:
         """At `due_s` the newest frame that was ready was of sound time `newest_s`."""
         ...
@@ -91,6 +99,12 @@ class Played:
         """What is heard at `due_s`."""
         return self._speaker.clock.position_at(due_s) / PLAY_RATE_HZ
 
+    def due_at(self, sound_s: float) -> float:
+        """When it is heard."""
+        return self._speaker.clock.at_s(sound_s * PLAY_RATE_HZ)
+
+    heard_at = due_at
+
     def note(self, due_s: float, newest_s: float) -> None:
         """The delay is fixed: what comes too late is late."""
 
@@ -130,6 +144,14 @@ class Captured:
     def sound_at(self, due_s: float) -> float:
         """What was in the air `delay_s` before."""
         return self._microphone.clock.position_at(due_s - self.delay_s) / SAMPLE_RATE_HZ
+
+    def due_at(self, sound_s: float) -> float:
+        """`delay_s` after it was in the air."""
+        return self.heard_at(sound_s) + self.delay_s
+
+    def heard_at(self, sound_s: float) -> float:
+        """When the microphone took it."""
+        return self._microphone.clock.at_s(sound_s * SAMPLE_RATE_HZ)
 
     def note(self, due_s: float, newest_s: float) -> None:
         """Follow what was really needed."""

@@ -1,0 +1,106 @@
+"""Somebody who looks after a run beside its loop: brings back a control process that died, asks for faults,
+and sees that the recorder writes. A thread, so that the loop waits for none of it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from animaface.app.recording.process import Recorder
+from animaface.app.telemetry import Telemetry
+from animaface.robot.config import FaceConfig
+from animaface.robot.control_process import ControlProcess
+from animaface.robot.face.errors import AnimafaceError
+
+_LOOK_S: Final = 0.05
+_ASK_S: Final = 0.5
+MOST_REVIVALS: Final = 3
+"""A control process that dies more often in a run has a reason that a restart does not mend."""
+
+Say = Callable[[str], None]
+
+
+class Attendant:
+    """Watches from `attended` on. `failed`: a control process that could not be brought back."""
+
+    def __init__(
+        self, control: ControlProcess, telemetry: Telemetry, recorder: Recorder | None, say: Say
+    ) -> None:
+        self.telemetry = telemetry
+        self.failed: AnimafaceError | None = None
+        self._control, self._recorder, self._say = control, recorder, say
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="attendant", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a revival under way is waited for."""
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the face is driven, or is about to be again."""
+        return self.failed is None and (self._control.running or self._control.crashed)
+
+    def numbers(self) -> dict[str, Any]:
+        """About the recording, for the numbers of the run; call it after `stop`."""
+        out: dict[str, Any] = {"control_restarts": self._control.restarts}
+        if self._recorder is not None:
+            out["log"] = self._recorder.stop()
+        return out
+
+    def _watch(self) -> None:
+        ask_s = 0.0
+        writing = self._recorder is not None
+        while not self._done.wait(_LOOK_S):
+            if self._control.crashed and self.failed is None:
+                self._revive()
+            if writing and self._recorder is not None and not self._recorder.running:
+                writing = False
+                self._say(f"warning: the recording ended early: {self._recorder.stop()['error']}")
+            if (now_s := time.monotonic()) >= ask_s and self._control.running:
+                ask_s = now_s + _ASK_S
+                self.telemetry.look()
+
+    def _revive(self) -> None:
+        told = "the control process died; the servos held or rested by themselves"
+        try:
+            if self._control.restarts >= MOST_REVIVALS:
+                self._control.check()  # raises what there is to say
+            self._control.revive()
+        except AnimafaceError as e:
+            self.failed = e
+            self._say(f"{told}; it can't be brought back: {e.message}")
+            return
+        self._say(f"{told}, and are driven again")
+        self.telemetry.tell("event", at_s=time.monotonic(), text=f"{told}, and are driven again")
+
+
+@contextlib.contextmanager
+def attended(
+    config: FaceConfig, control: ControlProcess, say: Say, *, log: Path | None = None, **about: Any
+) -> Iterator[Attendant]:
+    """The run's telemetry and, with `log`, its recording, for the time of this block. `about`: what the run is.
+
+    Raises what opening the recording raises.
+    """
+    telemetry = Telemetry(config, control, **about)
+    recorder = None
+    try:
+        recorder = Recorder.start(log, telemetry.rings) if log is not None else None
+        attendant = Attendant(control, telemetry, recorder, say)
+        attendant.start()
+        try:
+            yield attendant
+        finally:
+            attendant.stop()
+    finally:
+        if recorder is not None:
+            recorder.stop()
+        telemetry.close()

@@ -1,0 +1,1 @@
+"""Recordings of runs in MCAP: written beside the run, read, replayed and compared."""
