@@ -32,7 +32,11 @@ class BusConfig(_Strict):
 
 
 class ActuatorConfig(_Strict):
-    """One servo. Limits are (low, high) in degrees or microseconds, by the kind of its bus."""
+    """One servo. Limits are (low, high) in degrees or microseconds, by the kind of its bus.
+
+    `max_duty`: highest mean speed over some 17 s, as a share of the servo's speed without load, at which its
+    servo board still drives it; 1: no ceiling. For servos that cannot tell their temperature only.
+    """
 
     part: str
     bus: str
@@ -46,6 +50,7 @@ class ActuatorConfig(_Strict):
     direction: Literal[1, -1] = 1
     max_speed_per_s: float | None = Field(default=None, gt=0)
     max_acceleration_per_s2: float | None = Field(default=None, gt=0)
+    max_duty: float | None = Field(default=None, gt=0, le=1)
     lag_ms: float = Field(default=40.0, ge=0, le=500)
     on_loss: OnLoss | None = None
     moves: dict[str, float] | None = None
@@ -109,6 +114,12 @@ class ActuatorConfig(_Strict):
     def acceleration_per_s2(self) -> float:
         """Acceleration limit in ranges per s^2; default reaches full speed in 40 ms."""
         return self.max_acceleration_per_s2 or self.speed_per_s / 0.04
+
+    @property
+    def duty_ceiling(self) -> float:
+        """`max_duty`, 1 for a servo without one; the default is 2.5 times what babbling needs, 3 times speech."""
+        default = 0.5 if self.servo.bus_kind == "servo_board" else 1.0
+        return self.max_duty or default
 
     @property
     def travel_deg(self) -> float:
@@ -230,6 +241,10 @@ class FaceConfig(_Strict):
                 raise ValueError(
                     f"{where}.{key}: not for a servo on a {kind} bus; use `{address}`, `limits_{unit}`, `neutral_{unit}`"
                 )
+        if a.max_duty is not None and kind == "dynamixel":
+            raise ValueError(
+                f"{where}.max_duty: not for a servo on a dynamixel bus, which tells its temperature and guards itself"
+            )
         low, high = a.limits
         if not low < high:
             raise ValueError(

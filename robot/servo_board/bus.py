@@ -291,14 +291,18 @@ def _channel(actuator: ActuatorConfig) -> int:
 
 
 def channel_config(a: ActuatorConfig) -> bytes:
-    """The 20 bytes of CONFIG that `connect` and bring-up send for one channel."""
+    """The 20 bytes of CONFIG that `connect` and bring-up send for one channel.
+
+    Acceleration 0: targets come every 10 ms, and a board that could stop at each of them would lag behind all.
+    """
     low, high = a.limits
     neutral = round(a.u_to_raw(a.neutral_u))
     span_us = high - low
     speed = min(max(round(a.speed_per_s * span_us * _SPEED_MARGIN), 1), 65535)
     us_per_deg = span_us / a.travel_deg
     park_deg_s = _PARK_HEAVY_DEG_S if a.region in _HEAVY else 60.0
+    duty = min(round(255 * a.duty_ceiling * a.servo.speed_deg_s * us_per_deg / speed), 255)
     return struct.pack(
         "<BBHHHHHHHHBB", _channel(a), frames.ON_LOSS[a.effective_on_loss], round(low), round(high), neutral,
-        neutral, speed, 0, max(round(park_deg_s * us_per_deg), 1), round(a.servo.frame_hz), 255, 0,
+        neutral, speed, 0, max(round(park_deg_s * us_per_deg), 1), round(a.servo.frame_hz), duty, 0,
     )  # fmt: skip

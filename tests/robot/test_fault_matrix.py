@@ -122,11 +122,11 @@ def watch_supply(stage: Stage) -> None:
 
 
 def low_ceiling(stage: Stage) -> None:
-    """A duty ceiling of 8 % on one channel, which no speaking face could keep."""
-    config = bytearray(channel_config(stage.config.actuators["lip_lower_middle"]))
-    config[18] = 20
+    """A duty ceiling of 1 % on one channel, which no speaking face could keep."""
+    actuator = stage.config.actuators["lip_lower_middle"]
+    low = actuator.model_copy(update={"max_duty": 0.01})
     line = stage.world.open("board")
-    line.write(frames.encode(frames.Command.CONFIG, 9, bytes(config)))
+    line.write(frames.encode(frames.Command.CONFIG, 9, channel_config(low)))
 
 
 def garble(stage: Stage) -> None:
@@ -312,7 +312,7 @@ def test_what_needs_processes_is_tested_elsewhere(where: str) -> None:
 
 
 def test_an_output_over_its_ceiling_rests_alone_and_is_tried_again() -> None:
-    """Fault.CHANNEL. The ceiling of 8 % of the time in motion is set behind the host's back."""
+    """Fault.CHANNEL. The ceiling of 1 % of the servo's speed is set behind the host's back."""
     stage = Stage("bench4")
     stage.robot.connect()
     low_ceiling(stage)
