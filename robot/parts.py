@@ -54,7 +54,8 @@ PARTS: Final[dict[str, Part]] = {
     "eyes_pitch": Part("eyes", "rigid", {"eyeLookUpLeft": 0.5, "eyeLookUpRight": 0.5, "eyeLookDownLeft": -0.5, "eyeLookDownRight": -0.5}),
     "lip_upper_middle": Part("mouth", "rigid", {"mouthUpperUpLeft": 0.5, "mouthUpperUpRight": 0.5, "mouthFunnel": 0.4, "mouthShrugUpper": 0.3, "mouthClose": -0.35, "mouthRollUpper": -0.4}),
     "lip_lower_middle": Part("mouth", "rigid", {"mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5, "mouthFunnel": 0.4, "mouthClose": -1.0, "mouthRollLower": -0.4, "mouthShrugLower": -0.5}),
-    "jaw_open": Part("jaw", "rigid", {"jawOpen": 1.0}, "relax"),
+    # lips that nobody has measured meet for certain when the jaw shuts; ARKit would seal them by the lips alone
+    "jaw_open": Part("jaw", "rigid", {"jawOpen": 1.0, "mouthClose": -1.0}, "relax"),
     "jaw_slide": Part("jaw", "rigid", {"jawLeft": 1.0, "jawRight": -1.0, "mouthLeft": 0.4, "mouthRight": -0.4}, "relax"),
     "tongue_out": Part("tongue", "rigid", {"tongueOut": 1.0}),
     "tongue_up": Part("tongue", "rigid", {}),
