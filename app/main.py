@@ -25,6 +25,8 @@ from animaface.app.commands import (
     perform,
     play,
     ports,
+    record,
+    replay,
     report,
     say,
     setup_board,
@@ -44,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, live, say, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
+    doctor, demo, play, live, say, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
     jog, stop, flash,
 )  # fmt: skip
 for module in _COMMANDS:

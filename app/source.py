@@ -13,7 +13,7 @@ from animaface.robot.face.take import Take, read_csv
 
 DEMO = "demo"
 DEMO_TITLE = "two sentences of Sense and Sensibility (LibriVox, public domain)"
-_ASSETS = Path(str(files("animaface.app"))) / "assets"
+DEMO_PATH = Path(str(files("animaface.app"))) / "assets" / "demo.flac"
 SOUND_RATE_HZ = 16000
 
 
@@ -35,7 +35,7 @@ def load_source(
 
     A recording `x.wav` with `x.phones.json` beside it brings its phones along (bench/align_phones.py).
     """
-    path = _ASSETS / "demo.flac" if what == DEMO else Path(what)
+    path = DEMO_PATH if what == DEMO else Path(what)
     title = DEMO_TITLE if what == DEMO else path.name
     if not path.is_file():
         raise InputError(

@@ -9,16 +9,20 @@ in any process, look at them without anybody waiting.
     reader.snapshot().applied_u
 """
 
+import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animaface.robot import running
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import FEEDBACK_HEAD, ControlStats
 from animaface.robot.control_process import AppliedLog, ControlProcess
@@ -165,6 +169,8 @@ class Telemetry:
         self._faults: dict[str, str] = {}
         self._told = -np.inf
         self._telling = threading.Lock()
+        self._card = running.folder() / f"{os.getpid()}-{self._notes.path.name}.run"
+        _announce(self._card, self.rings)
         self.tell("run", face=config.id, actuators=list(config.names), **about)
 
     def shapes(self, sound_s: Array, at_s: Array, values: Array) -> None:
@@ -211,8 +217,43 @@ class Telemetry:
 
     def close(self) -> None:
         """Let go of the memory; readers that are attached keep what they have."""
+        with contextlib.suppress(OSError):
+            self._card.unlink()
         for ring in (self._shapes, self._sound, self._notes):
             ring.close()
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run of some process on this machine."""
+
+    pid: int
+    rings: RunRings
+
+
+def find_runs(pid: int | None = None) -> list[FoundRun]:
+    """Runs of this user that go on now, oldest first, or those of one process; what the dead left is removed."""
+    found = []
+    for path in sorted(running.folder().glob("*.run"), key=lambda p: int(p.name.split("-")[0])):
+        try:
+            run = FoundRun(int(path.name.split("-")[0]), RunRings.from_json(path.read_text(encoding="utf-8")))
+            os.kill(run.pid, 0)
+        except (OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError):
+                path.unlink()
+            continue
+        if pid in (None, run.pid) and Path(run.rings.paths["notes"]).exists():
+            found.append(run)
+    return found
+
+
+def _announce(card: Path, rings: RunRings) -> None:
+    """A file that can't be written is no reason not to run."""
+    with contextlib.suppress(OSError):
+        card.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = card.with_suffix(".new")
+        fresh.write_text(rings.to_json(), encoding="utf-8")
+        fresh.replace(card)
 
 
 @dataclass

@@ -1,0 +1,154 @@
+"""`animaface dashboard`: a page to run the face from."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+
+from animaface.app.console import emit_json, err, out
+from animaface.app.motion import Motion, motion_of
+from animaface.app.page.admission import Door, is_loopback, parse_listen, token_for
+from animaface.app.page.desk import Desk
+from animaface.app.page.face import Options, PageFace
+from animaface.app.page.frames import FramePacker
+from animaface.app.page.helm import Helm
+from animaface.app.page.projection import projection_of
+from animaface.app.page.server import PageServer
+from animaface.app.show import warn_uncalibrated
+from animaface.app.stage import parse_ports, stage
+from animaface.app.telemetry import RunReader
+from animaface.robot.config import load_face
+from animaface.robot.face.clock import RealClock
+
+NAME = "dashboard"
+EXAMPLE = "animaface dashboard --face hybrid --sim --open"
+TOKEN_VARIABLE = "ANIMAFACE_TOKEN"
+_SWITCH_S = 0.001
+"""Threads of this process take turns so quickly, that the pipeline never waits long for the server."""
+
+
+def run(
+    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    sim: Annotated[bool, typer.Option("--sim", help="Start the simulated face.")] = False,
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT. Another address than loopback wants a token, see docs/page.md.")
+    ] = "127.0.0.1:8770",
+    name: Annotated[
+        list[str] | None, typer.Option(help="Host name that browsers may use for this machine.")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    source: Annotated[
+        Literal["page", "mic"], typer.Option(help="What the face says: what the page sends, or a microphone.")
+    ] = "page",
+    device: Annotated[str | None, typer.Option(help="Microphone, by a part of its name.")] = None,
+    output: Annotated[str | None, typer.Option(help="Sound card, by a part of its name.")] = None,
+    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
+    port: Annotated[
+        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
+    ] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
+    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
+    truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
+    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object when the page is up, one at the end.")
+    ] = False,
+) -> None:
+    """A page to see and drive a face: emotion, sliders, curves, latency, calibration, a large STOP.
+
+    The face moves only while one page drives it. When that page is closed, hangs or loses its connection,
+    the face goes to rest.
+    """
+    host, at_port = parse_listen(listen)
+    door = Door(
+        host,
+        token_for(host, os.environ.get(TOKEN_VARIABLE, "")),
+        frozenset(n.lower() for n in name or []),
+    )
+    config = load_face(face)
+    ports = parse_ports(config, port or [])
+    motion = motion_of(config, sim=sim, calibration=calibration, use_calibration=not hand_map)
+    if not json:
+        warn_uncalibrated(config, motion)
+    sys.setswitchinterval(_SWITCH_S)
+    helm = Helm(RealClock())
+    options = Options(source, device, output, sound=not no_sound, seed=seed)
+    with (
+        stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed) as where,
+        PageFace(config, motion, where, helm, options) as running,
+    ):
+        told = _Told(door, as_json=json, open_browser=open_browser)
+        asyncio.run(_serve(running, helm, door, at_port, told))
+        numbers = {"face": config.id, **running.numbers()}
+    if json:
+        emit_json(numbers)
+
+
+class _Told:
+    """Says where the page is, once it is there."""
+
+    def __init__(self, door: Door, *, as_json: bool, open_browser: bool) -> None:
+        self._door, self._json, self._open = door, as_json, open_browser
+
+    def url(self, port: int) -> str:
+        """With the token, when one is wanted."""
+        host = self._door.host
+        shown = {"0.0.0.0": _own_address(), "::": f"[{_own_address()}]"}.get(
+            host, f"[{host}]" if ":" in host else host
+        )
+        return f"http://{shown}:{port}/" + (f"?token={self._door.token}" if self._door.token else "")
+
+    def __call__(self, port: int) -> None:
+        url = self.url(port)
+        if self._json:
+            emit_json({"ready": True, "url": url})
+        else:
+            out.print(f"the page: {url}", markup=False, soft_wrap=True)
+            if not is_loopback(self._door.host):
+                err.print(
+                    "note: whoever has this address can drive the face, and the connection is not encrypted",
+                    markup=False, soft_wrap=True,
+                )  # fmt: skip
+            err.print("Ctrl-C ends it: the face rests and lets go", markup=False)
+        if self._open:
+            webbrowser.open(url)
+
+
+def _own_address() -> str:
+    """The address under which others are likely to reach this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))  # a documentation address: nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(s.getsockname()[0])
+
+
+async def _serve(face: PageFace, helm: Helm, door: Door, port: int, told: _Told) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    reader, drawn = RunReader(face.telemetry.rings), RunReader(face.telemetry.rings)
+    projection = projection_of(face.config, face.motion.folder)
+    neutral_u = np.array([a.neutral_u for a in face.config.actuators.values()])
+    server = PageServer(
+        Desk(face, helm, reader, projection), FramePacker(drawn, projection, neutral_u), door,
+        report=lambda: _report(face.motion),
+    )  # fmt: skip
+    try:
+        await server.serve(port, stop, told)
+    finally:
+        reader.close()
+        drawn.close()
+
+
+def _report(motion: Motion) -> bytes | None:
+    path = motion.folder / "report.html" if motion.folder is not None else None
+    return path.read_bytes() if path is not None and path.is_file() else None

@@ -1,0 +1,1 @@
+"""The page: a face seen and driven from a browser."""

@@ -1,0 +1,227 @@
+"""A running face that a page can drive: control process, the voice's pipeline, the hand over it, STOP."""
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.app.live.feed import Feed
+from animaface.app.live.microphone import Microphone
+from animaface.app.live.motor_stream import Relaxation
+from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.speaker import open_speaker
+from animaface.app.live.timelines import Captured, Played, needed_delay_s
+from animaface.app.motion import Motion
+from animaface.app.page.helm import Helm
+from animaface.app.page.steering import Hand, Styled
+from animaface.app.page.voice import Voice
+from animaface.app.telemetry import Telemetry
+from animaface.robot.config import FaceConfig
+from animaface.robot.control import ControlStats
+from animaface.robot.control_process import ControlProcess
+from animaface.robot.face.clock import RealClock
+from animaface.robot.face.errors import AnimafaceError
+from animaface.speech.emotion import EmotionMix
+from animaface.speech.perform import Performer
+
+Array = NDArray[np.float64]
+log = logging.getLogger("animaface.page")
+STEP_S: Final = 0.01
+LOOK_S: Final = 0.5
+CAPTURED_AHEAD_S: Final = 0.012
+_JOIN_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """source: 'page' (what the page says and sends) or 'mic'. device, output: parts of sound devices' names."""
+
+    source: str = "page"
+    device: str | None = None
+    output: str | None = None
+    sound: bool = True
+    seed: int = 0
+
+
+class PageFace:
+    """Inside the context the face is armed and at rest; `wake` and `stop` from any thread.
+
+    It moves only while somebody is at the helm: the pipeline itself looks, so that a server that hangs
+    cannot keep it moving. Raises what connecting and arming raise.
+    """
+
+    def __init__(
+        self, config: FaceConfig, motion: Motion, ports: dict[str, str], helm: Helm, options: Options
+    ) -> None:
+        self.config, self.motion, self.options = config, motion, options
+        self.clock = RealClock()
+        self.feed = Feed()
+        self.awake = False
+        self.why_at_rest = "nobody has started it yet"
+        self.mood = EmotionMix({})
+        self.told: deque[str] = deque(maxlen=50)
+        """For the person, newest last."""
+        self._helm, self._ports = helm, ports
+        self._moving = threading.Lock()
+        self._ending = threading.Event()
+        self.frames = Styled(config, motion)
+        self.hand = Hand(config, motion, self.frames)
+        self.voice = Voice(self.feed, self.told.append)
+        performer = Performer(seed=options.seed)
+        self._microphone = Microphone(options.device) if options.source == "mic" else None
+        self._speaker = open_speaker(options.output, wanted=options.sound and self._microphone is None)
+        self.control = ControlProcess.start(config, ports)
+        self.telemetry = Telemetry(config, self.control, source=options.source)
+        self.timeline = self._new_timeline()
+        self.pipeline = LivePipeline(
+            self.timeline, performer, self.frames, self, Relaxation(config), self.clock,
+            push_ahead_s=CAPTURED_AHEAD_S if self._microphone else PUSH_AHEAD_S, seed=options.seed,
+            on_interrupt=self._mute, on_state=lambda state: self.telemetry.tell("state", state=state),
+            telemetry=self.telemetry,
+        )  # fmt: skip
+        self._threads = [
+            threading.Thread(target=target, name=f"page {target.__name__.strip('_')}", daemon=True)
+            for target in (self._run, self._watch)
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            ready = self.control.wait_ready()
+            if ready.warning:
+                self.told.append(ready.warning)
+            self.control.arm()
+            self.control.rest()
+            self._speaker.start()
+            if self._microphone is not None:
+                self._microphone.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self.awake = False
+        self.voice.hush()
+        self.feed.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_JOIN_S)
+        self._speaker.stop()
+        if self._microphone is not None:
+            self._microphone.stop()
+        with contextlib.suppress(AnimafaceError):
+            self.control.stop()
+        self.telemetry.close()
+
+    # ---- from any thread
+
+    def wake(self) -> None:
+        """The face begins to live, led in smoothly. Raises DeviceError when its process can't be revived."""
+        with self._moving:
+            if self.awake:
+                return
+            self.control.revive()
+            self.control.play()
+            self.hand.wake(self.clock.now_s())
+            self.awake, self.why_at_rest = True, ""
+
+    def stop(self, why: str) -> None:
+        """STOP: no more commands, the voice is silent, the face goes to rest; returns at once."""
+        was_awake = self.awake
+        self.awake = False
+        if was_awake or not self.why_at_rest:
+            self.why_at_rest = why
+        try:
+            self.control.begin_rest()
+        except AnimafaceError as e:  # its process is gone: the servos do their on_loss by themselves
+            self.told.append(str(e))
+        self.voice.hush()
+        self.pipeline.interrupt()
+        self.hand.let_go()
+
+    def set_emotion(self, mix: EmotionMix) -> None:
+        """From the next frame on."""
+        self.mood = mix
+        self.pipeline.set_emotion(mix)
+
+    def hush(self) -> None:
+        """The voice stops, the face goes on living."""
+        self.voice.hush()
+        self.pipeline.interrupt()
+
+    def numbers(self) -> dict[str, Any]:
+        """Counted so far."""
+        counts, stats = self.pipeline.counts, self.loop_stats()
+        out: dict[str, Any] = {
+            "commands": counts.points, "commands_late": counts.late, "commands_skipped": counts.skipped,
+            "longest_stall_ms": round(1e3 * counts.longest_stall_s, 1),
+        }  # fmt: skip
+        if stats is not None:
+            out |= {"ticks": stats.ticks, "missed": stats.missed, "missed_share": round(stats.missed_share, 6),
+                    "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3)}  # fmt: skip
+        return out
+
+    def loop_stats(self) -> ControlStats | None:
+        """Of the control loop; None when it does not answer."""
+        try:
+            return self.control.stats(1.0)
+        except AnimafaceError:
+            return None
+
+    # ---- Motors, for the pipeline
+
+    def push(self, due_s: float, u: Array) -> None:
+        """What is due, with the hand in it; nothing while the face rests."""
+        now_s = self.clock.now_s()
+        lost = self._helm.overdue()
+        if lost is not None:
+            self.stop(f"page {lost}, which drove the face, does not answer any more")
+        if self.awake:
+            self.control.push(due_s, self.hand.apply(u, now_s, self.timeline.sound_at(due_s)))
+
+    # ---- inside
+
+    def _new_timeline(self) -> Captured | Played:
+        if self._microphone is not None:
+            return Captured(self._microphone, self.frames.mouth_lag_s)
+        delay_s = needed_delay_s(
+            anticipation_s=0.0, lookahead_s=self.frames.lookahead_s, lag_s=self.frames.largest_lag_s,
+            push_ahead_s=PUSH_AHEAD_S,
+        )  # fmt: skip
+        return Played(self.feed, self._speaker, delay_s)
+
+    def _mute(self) -> None:
+        self._speaker.mute()
+
+    def _run(self) -> None:
+        next_s = self.clock.now_s()
+        while not self._ending.is_set():
+            try:
+                self.pipeline.step()
+            except AnimafaceError as e:
+                self.told.append(str(e))
+                self.stop(e.message)
+            now_s = self.clock.now_s()
+            next_s = max(next_s + STEP_S, now_s)
+            self.clock.sleep_until_s(next_s)
+
+    def _watch(self) -> None:
+        """Faults and events; a control process that died."""
+        while not self._ending.wait(LOOK_S):
+            if not self.control.running:
+                if self.awake:
+                    self.stop("the control process ended; start again to revive it")
+                continue
+            self.telemetry.look()
+            self.telemetry.tell("latency", **self.pipeline.latency_ms())
