@@ -23,10 +23,21 @@ from animaface.robot.face.errors import CalibrationError
 SCHEMA_VERSION: Final = 1
 FILES: Final = ("babbling.npz", "selfmodel.onnx", "inverse.onnx", "calibration.json", "report.html")
 
+_GUARDS: Final = frozenset({"max_duty", "on_loss"})
+"""Keys of an actuator that protect it and change nothing about how the face moves."""
+
 
 def config_hash(config: FaceConfig) -> str:
-    """Hash over what a calibration depends on: actuators and groups, not ports or cameras."""
-    data = config.model_dump(mode="json", include={"id", "actuators", "groups", "collisions"})
+    """Hash over what a calibration depends on: actuators and groups, not ports, cameras or guards.
+
+    What isn't set is left out, so that a key that a later version adds leaves older calibrations good.
+    """
+    data = config.model_dump(
+        mode="json", include={"id", "actuators", "groups", "collisions"}, exclude_none=True
+    )
+    for actuator in data["actuators"].values():
+        for guard in _GUARDS & actuator.keys():
+            del actuator[guard]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

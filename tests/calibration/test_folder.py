@@ -79,3 +79,6 @@ def test_hash_ignores_ports_but_not_limits() -> None:
     jaw = CONFIG.actuators["jaw_open"].model_copy(update={"limits_us": (1400.0, 1900.0)})
     changed = CONFIG.model_copy(update={"actuators": {**CONFIG.actuators, "jaw_open": jaw}})
     assert folder.config_hash(changed) != folder.config_hash(CONFIG)
+    guarded = CONFIG.actuators["jaw_open"].model_copy(update={"max_duty": 0.3})
+    careful = CONFIG.model_copy(update={"actuators": {**CONFIG.actuators, "jaw_open": guarded}})
+    assert folder.config_hash(careful) == folder.config_hash(CONFIG)
