@@ -16,6 +16,7 @@ import typer
 from animaface import __version__
 from animaface.app.commands import (
     calibrate,
+    dashboard,
     demo,
     doctor,
     flash,
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, live, say, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
+    doctor, demo, play, live, say, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
     jog, stop, flash,
 )  # fmt: skip
 for module in _COMMANDS:
