@@ -1,6 +1,7 @@
 """How commands speak: a table for people, one JSON object for machines, errors on stderr."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,3 +90,34 @@ class TerminalPrompter:
                 self._bar.remove_task(self._task[1])
             self._task = (label, self._bar.add_task(label, total=total))
         self._bar.update(self._task[1], completed=done, total=total)
+
+
+class LinesPrompter:
+    """The Prompter of a program that reads JSON lines on stderr (the page); takes the default answers."""
+
+    def __enter__(self) -> "LinesPrompter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def say(self, message: str) -> None:
+        """{"say": ...}"""
+        self._tell(say=message)
+
+    def confirm(self, question: str, *, default: bool = True) -> bool:
+        """Take the default."""
+        self._tell(say=question)
+        return default
+
+    def choose(self, question: str, options: Sequence[str]) -> str:
+        """Take the first."""
+        self._tell(say=question)
+        return options[0]
+
+    def progress(self, done: int, total: int, label: str, remaining_s: float | None = None) -> None:
+        """{"step": ..., "done": ..., "total": ..., "remaining_s": ...}"""
+        self._tell(step=label, done=done, total=total, remaining_s=remaining_s)
+
+    def _tell(self, **fields: Any) -> None:
+        print(json.dumps(fields), file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
-from animaface.app.console import TerminalPrompter, emit_json, out, table
+from animaface.app.console import LinesPrompter, TerminalPrompter, emit_json, out, table
 from animaface.app.motion import simulated_user_folder
 from animaface.robot.config import load_face
 from animaface.robot.face.errors import ConfigError, MissingDependencyError
@@ -29,6 +29,9 @@ def run(
     work: Annotated[
         Path | None, typer.Option(help="Where unfinished work is kept, to go on with it.")
     ] = None,
+    progress_lines: Annotated[
+        bool, typer.Option("--progress-lines", help="Progress as JSON lines on stderr, nothing is asked.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Calibrate a face. Interrupted (Ctrl-C, power cut), run it again: it goes on where it stopped."""
@@ -49,7 +52,7 @@ def run(
     options = Options.quick(seed) if quick else Options(poses=poses, seed=seed)
     target = output or simulated_user_folder(config.id)
     unfinished = work or Path(platformdirs.user_cache_dir("animaface")) / "calibrate" / target.name
-    with TerminalPrompter() as prompter:
+    with LinesPrompter() if progress_lines else TerminalPrompter() as prompter:
         meta = simulated_session(config, unfinished, seed=seed, options=options, prompter=prompter).run(
             target
         )
