@@ -91,6 +91,10 @@ class FirstOrderPlant:
         )
         return ShaftState(float(self._angle[k]), velocity, torque)
 
+    def angles_rad(self) -> Array:
+        """[N] present angles of all shafts."""
+        return self._angle.copy()
+
     def advance(self, to_s: float) -> None:
         """Step to the last whole step at or before `to_s`; time starts at 0."""
         target = math.floor(to_s / self.timestep_s + 1e-6)
@@ -119,7 +123,7 @@ class FirstOrderPlant:
 
     def snapshot(self) -> Array:
         """[N] shaft angles: all there is."""
-        return self._angle.copy()
+        return self.angles_rad()
 
 
 def _u_map(config: FaceConfig) -> tuple[Array, Array]:

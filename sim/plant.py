@@ -46,6 +46,10 @@ class Plant(Protocol):
         """Present state of a shaft."""
         ...
 
+    def angles_rad(self) -> NDArray[np.float64]:
+        """[N] present angles of all shafts."""
+        ...
+
     def advance(self, to_s: float) -> None:
         """Step the physics to `to_s`."""
         ...

@@ -83,7 +83,7 @@ class TruthLog:
         row["time_s"] = now_s
         row["landmarks_m"][0] = plant.landmarks_m()
         row["head_rad"][0] = plant.head_rad()
-        row["shaft_rad"][0] = [plant.shaft(n).angle_rad for n in plant.names]
+        row["shaft_rad"][0] = plant.angles_rad()
         row["snapshot"][0] = snapshot
         self._file.write(row.tobytes())
         self.records += 1

@@ -54,11 +54,15 @@ class Witness:
         """Passed on."""
         return self._plant.shaft(name)
 
+    def angles_rad(self) -> Array:
+        """Passed on."""
+        return self._plant.angles_rad()
+
     def advance(self, to_s: float) -> None:
         """Step the body and look."""
         self._plant.advance(to_s)
-        angle = np.array([self._plant.shaft(name).angle_rad for name in self._row])
-        self._note(to_s, self._u_at_zero + self._u_per_rad * angle, self._plant.head_rad())
+        u = self._u_at_zero + self._u_per_rad * self._plant.angles_rad()
+        self._note(to_s, u, self._plant.head_rad())
 
     def landmarks_m(self) -> Array:
         """Passed on."""

@@ -69,6 +69,13 @@ class DynamixelBus:
                 else:
                     yield from set_up(line, servo)
         line.patient = False
+        online = [s for s in self._all if s.online]
+        if len(online) > 1:
+            position = reg.PRESENT_POSITION
+            ids = tuple(s.servo_id for s in online)
+            fast = yield from line.fast_steps(ids, position.address, position.size)
+            for servo in online:
+                servo.fast = fast
         self._use(self._all)
         for i, servo in enumerate(self._servos):
             if not servo.online:  # asked for until it is there
@@ -239,7 +246,7 @@ class DynamixelBus:
             return
         self._asked, self._asked_health = ids, block is HEALTH_BLOCK
         self._asked_goals, self._asked_s = self._goals, self._clock.now_s()
-        self._lined.request(ids, *block)
+        self._lined.request(ids, *block, fast=all(self._servos[self._index[i]].fast for i in ids))
 
     def _take(self, wait_s: float = 0.0) -> None:
         asked, self._asked = self._asked, ()

@@ -25,6 +25,8 @@ class Servo:
     problem: str = ""
     firmware: int = 0
     eeprom: bytes = field(default=b"", repr=False)
+    fast: bool = False
+    """Answers to Fast Sync Read, as it was found with all others of the line at `connect`."""
 
     @property
     def name(self) -> str:

@@ -66,7 +66,9 @@ def _made_to_answer(line: DynamixelLine, servo_id: int) -> Steps[bytes]:
 
 def _verify(servo: Servo) -> None:
     found = reg.MODEL_NUMBER.decode(servo.eeprom)
-    servo.firmware = reg.FIRMWARE.decode(servo.eeprom)
+    firmware = reg.FIRMWARE.decode(servo.eeprom)
+    servo.fast = servo.fast and firmware == servo.firmware  # else it is another one
+    servo.firmware = firmware
     wanted = servo.config.servo.model_number
     servo.wrong = found != wanted or servo.firmware < reg.MIN_FIRMWARE
     if found != wanted:

@@ -126,6 +126,10 @@ class SimFace:
             float(self._data.actuator_force[k]),
         )
 
+    def angles_rad(self) -> Array:
+        """[N] present angles of all shafts."""
+        return np.array(self._data.qpos[N_BONES : N_BONES + len(self._names)])
+
     def advance(self, to_s: float) -> None:
         """Step the physics to the last whole step at or before `to_s`; time starts at 0."""
         target = floor(to_s / self._dt + 1e-6)

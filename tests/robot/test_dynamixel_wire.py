@@ -1,15 +1,23 @@
 """Raw bytes of the Dynamixel driver: the manual's vectors, and each defect of dynamixel-sdk 4.1.0 by its story."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from animaface.robot.bus import finish
+from animaface.robot.config import load_face
 from animaface.robot.dynamixel import registers as reg
+from animaface.robot.dynamixel.bus import DynamixelBus
 from animaface.robot.dynamixel.line import DynamixelLine, NoReplyError
 from animaface.robot.dynamixel.sdk import crc16
 from animaface.robot.face.clock import LockStepClock
 from animaface.robot.face.errors import DeviceError
 from animaface.robot.transport import MemoryTransport
+from animaface.sim.dynamixel.bus import FAST_SYNC_READ, SYNC_READ, VirtualDynamixelBus
+from animaface.sim.dynamixel.codec import Instruction
+from animaface.sim.first_order import FirstOrderPlant
+from animaface.sim.world import SimWorld
 
 
 class ScriptedPeer:
@@ -177,3 +185,102 @@ def test_silence_is_an_error_after_one_retry() -> None:
     with pytest.raises(NoReplyError, match="id 6"):
         line.read(6, 132, 4)
     assert len(peer.heard) == 2
+
+
+def fast_reply(*blocks: tuple[int, int, bytes], announced: int | None = None) -> bytes:
+    """The one packet of a Fast Sync Read, by code that shares nothing with the product: [(error, id, data)]."""
+    size = len(blocks[0][2])
+    length = 1 + (announced or len(blocks)) * (4 + size)
+    out = bytes((0xFF, 0xFF, 0xFD, 0, 0xFE)) + length.to_bytes(2, "little") + b"\x55"
+    for error, servo_id, data in blocks:
+        out += bytes((error, servo_id)) + data
+        crc = 0
+        for byte in out:
+            crc ^= byte << 8
+            for _ in range(8):
+                crc = ((crc << 1) ^ 0x8005) & 0xFFFF if crc & 0x8000 else crc << 1
+        out += crc.to_bytes(2, "little")
+    return out
+
+
+WHOLE = ((0, 1, b"\xff\xff\xfd\x00"), (0x80, 2, b"\x01\x02\x03\x04"), (0, 3, b"\xff\xff\xfd\x55"))
+
+
+def asked_fast(*answers: tuple[float, bytes], wait_s: float = 0.01) -> tuple[DynamixelLine, dict[int, bytes]]:
+    line, _ = line_to(peer := ScriptedPeer(*answers))
+    line.request((1, 2, 3), 132, 4, fast=True)
+    assert peer.heard[0] == bytes.fromhex("FFFFFD00FE0A008A840004000102031AEC")
+    return line, {k: r.data for k, r in line.collect(wait_s).items()}
+
+
+def test_a_fast_reply_is_taken_apart_unstuffed_and_with_its_alert() -> None:
+    line, _ = line_to(ScriptedPeer((0.0, fast_reply(*WHOLE))))
+    line.request((1, 2, 3), 132, 4, fast=True)
+    replies = line.collect(0.01)
+    assert {k: (r.data, r.alert) for k, r in replies.items()} == {i: (d, bool(e)) for e, i, d in WHOLE}
+    assert not line.busy
+
+
+def test_a_servo_missing_in_a_fast_reply_does_not_take_those_before_it_along() -> None:
+    _, got = asked_fast((0.0, fast_reply(*WHOLE[:2], announced=3)))
+    assert got == {1: WHOLE[0][2], 2: WHOLE[1][2]}
+
+
+def test_a_flipped_byte_in_a_fast_reply_leaves_the_blocks_before_it_and_the_next_packet() -> None:
+    raw = bytearray(fast_reply(*WHOLE))
+    raw[8 + 8 + 3] ^= 4
+    line, got = asked_fast((0.0, bytes(raw)), (0.0, status(2, b"\x05\x06\x07\x08")))
+    assert got == {1: WHOLE[0][2]}
+    assert line.packets.crc_errors == 1
+    assert line.read(2, 132, 4) == b"\x05\x06\x07\x08"
+
+
+def test_a_fast_reply_comes_in_pieces_behind_noise_an_echo_and_a_late_answer() -> None:
+    before = b"\xff\xff\xfd\x12" + status(9, b"\x01") + crc16(b"").to_bytes(2, "little")
+    raw = before + fast_reply(*WHOLE)
+    for cut in range(1, len(raw)):
+        line, clock = line_to(ScriptedPeer((0.0, raw[:cut]), (0.0, raw[cut:])))
+        line.request((1, 2, 3), 132, 4, fast=True)
+        clock.sleep_until_s(clock.now_s() + 0.001)
+        line.poll()
+        line.port.writePort(b"\0")  # the scripted peer says the rest
+        assert {k: r.data for k, r in line.collect(0.01).items()} == {i: d for _, i, d in WHOLE}, cut
+
+
+def test_servos_that_do_not_know_fast_sync_read_are_found_out_once() -> None:
+    line, clock = line_to(ScriptedPeer((0.0, fast_reply(*WHOLE[:1], announced=3))))
+    steps = line.fast_steps((1, 2, 3), 132, 4)
+    assert finish(steps, clock) is False
+    line, clock = line_to(ScriptedPeer((0.0, b""), (0.0, fast_reply(*WHOLE))))
+    assert finish(line.fast_steps((1, 2, 3), 132, 4), clock) is True
+
+
+@pytest.mark.parametrize("old_firmware", [False, True])
+def test_a_face_is_read_by_fast_sync_read_where_all_its_servos_know_it(old_firmware: bool) -> None:
+    config = load_face("hybrid")
+    world = SimWorld(config, plant=FirstOrderPlant(config))
+    heard: list[int] = []
+    device = world.device("rigid")
+    assert isinstance(device, VirtualDynamixelBus)
+    obey = device._obey
+
+    def obeyed(instruction: Instruction, at_s: float) -> None:
+        heard.append(instruction.code)
+        if not (old_firmware and instruction.code == FAST_SYNC_READ):
+            obey(instruction, at_s)
+
+    device._obey = obeyed  # type: ignore[method-assign]
+    bus = DynamixelBus(config, "rigid", world.open, world.clock)
+    assert all(d.present for d in bus.connect())
+    bus.enable()
+    heard.clear()
+    for _ in range(100):
+        state = bus.collect()
+        bus.write(np.full(len(bus.names), 0.5))
+        bus.request()
+        world.clock.sleep_until_s(world.clock.now_s() + 0.01)
+    assert heard.count(SYNC_READ if old_firmware else FAST_SYNC_READ) > 90
+    assert heard.count(FAST_SYNC_READ if old_firmware else SYNC_READ) == 0
+    assert not state.faults
+    assert not state.stale.any()
+    assert np.isfinite(state.position_u).all()
