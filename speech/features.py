@@ -56,7 +56,7 @@ def mel_filters() -> NDArray[np.float64]:
     return filters
 
 
-_FILTERS = mel_filters()
+_FILTERS_T = np.ascontiguousarray(mel_filters().T)
 _HANN = np.hanning(_WINDOW + 2)[1:-1]
 _HANN_POWER = float((_HANN**2).sum())
 
@@ -76,8 +76,10 @@ class FeatureStream:
 
     def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """samples[n] at 16 kHz, full scale 1 (NaN and infinity count as silence)."""
-        clean = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        self._buffer = np.concatenate([self._buffer, np.clip(clean, -4.0, 4.0)])
+        sound = np.asarray(samples, np.float32)
+        if not np.isfinite(sound).all():
+            sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+        self._buffer = np.concatenate([self._buffer, np.clip(sound, -4.0, 4.0)])
         have = self._buffer_start + len(self._buffer)
         last = self.frames_done
         while samples_for_frame(last) <= have:
@@ -110,11 +112,10 @@ class FeatureStream:
 
 def _log_mel(windows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[K, 400] sound -> ([K, N_MELS] dB, [K] energy in dB), both 0 for a full-scale square wave or so."""
-    power = np.abs(np.fft.rfft(windows * _HANN, _FFT)) ** 2 / _HANN_POWER
-    energy = (windows**2).mean(axis=1)
-    # einsum instead of @: one row's sum must not depend on how many rows there are
-    mels = np.einsum("kf,mf->km", power, _FILTERS)
-    return 10.0 * np.log10(mels + _POWER_FLOOR), 10.0 * np.log10(energy + _POWER_FLOOR)
+    spectra = np.fft.rfft(windows * _HANN, _FFT)
+    power = (spectra.real**2 + spectra.imag**2) / _HANN_POWER
+    energy = np.einsum("kn,kn->k", windows, windows) / _WINDOW
+    return 10.0 * np.log10(power @ _FILTERS_T + _POWER_FLOOR), 10.0 * np.log10(energy + _POWER_FLOOR)
 
 
 def features_of(samples: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -15,12 +15,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
-from animaface.speech.phones import PHONES
+from animaface.speech.phones import BILABIAL, LABIODENTAL, PHONES
 
 FORMAT: Final = "animaface-speech-1"
 METADATA_KEY: Final = "animaface"
 STATES: Final = ("past1", "past2", "h1", "h2")
 Array = NDArray[np.float32]
+_TOUCHING = np.array([[p in BILABIAL, p in LABIODENTAL] for p in PHONES], np.float32)
 _ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.InvalidArgument,
                ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.NoSuchFile)  # fmt: skip
 
@@ -32,11 +33,11 @@ def default_weights() -> Path:
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """curves[K, C] in the order of the network's channels; likelihoods now and ahead [K, P]."""
+    """curves[K, C] in the order of the network's channels; phones now [K, P]; touch[K, 2]: lips, teeth."""
 
     curves: Array
     now: Array
-    ahead: Array
+    touch: Array
 
 
 class SpeechNetwork:
@@ -69,8 +70,10 @@ class SpeechNetwork:
     def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
         """features[K, F] of K frames, K >= 1 -> (output, next state)."""
         results = self._session.run(None, {"features": features[None], **state})
-        curves, now, ahead = (r[0] for r in results[:3])
-        return NetworkOutput(curves, now, ahead), dict(zip(STATES, results[3:], strict=True))
+        curves, now, touch = (r[0] for r in results[:3])
+        if touch.shape[1] == len(PHONES):
+            touch = np.minimum(2.0 * (now + 0.5 * (touch - now)) @ _TOUCHING, np.float32(1.0))
+        return NetworkOutput(curves, now, touch), dict(zip(STATES, results[3:], strict=True))
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

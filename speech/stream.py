@@ -94,7 +94,7 @@ class SpeechStream:
         output, self._state = self.network.run(features, self._state)
         values = np.zeros((len(features), N_CHANNELS), np.float32)
         values[:, self.network.columns] = output.curves
-        values = self._closure.apply(values, output.now, output.ahead)
+        values = self._closure.apply(values, output.now, output.touch)
         np.clip(values[:, :N_SHAPES], 0.0, 1.0, out=values[:, :N_SHAPES])
         time_s = (self._frames + np.arange(len(features))) / FRAME_RATE_HZ
         self._frames += len(features)

@@ -1,6 +1,7 @@
 """Training examples: features beside curves and phones, several disturbed variants of each recording."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.speech.features import SAMPLE_RATE_HZ, features_of
-from animaface.speech.train.augment import Sound, coloured_noise, disturbed, faster
-from animaface.speech.train.grid import Clip, GridSpeaker, phone_track
+from animaface.speech.phones import BILABIAL, LABIODENTAL, PHONES
+from animaface.speech.train.augment import Sound, coloured_noise, disturbed, faster, revoiced
+from animaface.speech.train.grid import Clip, phone_track
 from animaface.speech.train.rules import TAUGHT, rule_curves
+from animaface.speech.train.transfer import moved_to
 
 LEARNED: Final[tuple[str, ...]] = (
     "jawOpen", "mouthClose", "mouthPucker", "mouthRollUpper", "mouthRollLower", "mouthPressLeft", "mouthPressRight",
@@ -19,6 +22,8 @@ LEARNED: Final[tuple[str, ...]] = (
 )  # fmt: skip
 """Channels learned from the video's scores; eyes and gaze belong to the layers that keep a face alive."""
 CHANNELS: Final[tuple[str, ...]] = LEARNED + TAUGHT
+UNKNOWN: Final = -1
+"""Phone of a recording without phones: curves only are learned from it."""
 AHEAD_S: Final = 2 / FRAME_RATE_HZ
 """The second set of likelihoods tells the phone this much later, at the edge of what was heard."""
 
@@ -32,6 +37,10 @@ class Example:
     weight: NDArray[np.float32]
     now: NDArray[np.int64]
     ahead: NDArray[np.int64]
+
+    def cut(self, part: slice) -> "Example":
+        """These frames of it."""
+        return Example(*(getattr(self, f)[part] for f in self.__dataclass_fields__))
 
 
 def example(
@@ -57,29 +66,70 @@ def example(
 
 def stretched(clip: Clip, factor: float) -> Clip:
     """The clip spoken `factor` times as fast by a smaller or larger head."""
-    samples = faster(clip.samples, factor)
     frames = int(len(clip.curves) / factor)
-    at = np.arange(frames) * factor
-    grid = np.arange(len(clip.curves))
-    curves = np.stack([np.interp(at, grid, c) for c in clip.curves.T], axis=1).astype(np.float32)
-    weight = clip.weight[np.minimum(np.round(at).astype(int), len(grid) - 1)]
+    curves, weight = moved_to(clip, np.arange(frames) * factor / FRAME_RATE_HZ)
     phones = [(p, s / factor, e / factor) for p, s, e in clip.phones]
+    return Clip(clip.name, faster(clip.samples, factor), curves, weight, phones)
+
+
+def shifted(clip: Clip, rng: np.random.Generator) -> Clip:
+    """The clip up to a frame later: the grid of frames must not matter."""
+    pad = int(rng.integers(0, SAMPLE_RATE_HZ // round(FRAME_RATE_HZ)))
+    by_s = pad / SAMPLE_RATE_HZ
+    noise = 1e-4 * rng.standard_normal(pad)
+    curves, weight = moved_to(clip, np.arange(len(clip.curves)) / FRAME_RATE_HZ - by_s)
+    phones = [(p, s + by_s, e + by_s) for p, s, e in clip.phones]
+    samples = np.concatenate([noise, clip.samples]).astype(np.float32)
     return Clip(clip.name, samples, curves, weight, phones)
 
 
-def grid_examples(grid: GridSpeaker, names: list[str], variants: int, seed: int) -> list[Example]:
-    """Each clip clean and `variants` times disturbed."""
-    rng = np.random.default_rng(seed)
-    clips, out = [grid.clip(name, list(LEARNED)) for name in names], []
+def other_throat(samples: Sound, rng: np.random.Generator) -> Sound:
+    """Someone else's voice, half the time one an octave higher from a shorter tract."""
+    if rng.random() < 0.5:
+        return revoiced(samples, rng.uniform(1.4, 2.2), rng.uniform(1.05, 1.25))
+    return revoiced(samples, float(np.exp(rng.normal(0, 0.2))), float(np.exp(rng.normal(0, 0.07))))
+
+
+def varied(clip: Clip, rng: np.random.Generator) -> Example:
+    """One disturbed variant: throat, tempo, microphone, room, noise, level, place on the grid of frames."""
+    clip = shifted(clip, rng)
+    if rng.random() < 0.4:
+        clip = stretched(clip, float(np.exp(rng.normal(0, 0.11))))
+    samples = other_throat(clip.samples, rng) if rng.random() < 0.6 else clip.samples
+    return example(disturbed(samples, rng), clip.curves, clip.weight, clip.phones)
+
+
+def believed(clips: list[Clip]) -> list[Clip]:
+    """Weights [T, C] by how much a clip moves: scores count each clip alike, whatever its largest smile."""
     motion = np.mean([c.curves.var(axis=0) for c in clips], axis=0)
-    for plain in clips:
-        # scores count each clip alike: a clip of small motion must not drown in one large smile
-        belief = np.clip(motion / (plain.curves.var(axis=0) + 0.2 * motion), 0.3, 3.0).astype(np.float32)
-        clip = replace(plain, weight=plain.weight[:, None] * belief)
-        out.append(example(clip.samples, clip.curves, clip.weight, clip.phones))
-        for _ in range(variants):
-            other = stretched(clip, float(np.exp(rng.normal(0, 0.11)))) if rng.random() < 0.7 else clip
-            out.append(example(disturbed(other.samples, rng), other.curves, other.weight, other.phones))
+    return [
+        replace(
+            c, weight=c.weight[:, None] * np.clip(motion / (c.curves.var(axis=0) + 0.2 * motion), 0.3, 3.0)
+        )
+        for c in clips
+    ]
+
+
+TOUCHING: Final = (BILABIAL, LABIODENTAL)
+_TOUCH_FRAMES = 1.8
+_IS_TOUCHING = np.array([[p in kind for p in PHONES] for kind in TOUCHING])
+
+
+def touches(now: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[B, T] phones -> [B, T, 2] how sure lips (m b p) and teeth (f v) touch: the heart of each sound.
+
+    A sound's borders belong to the way there and back; its middle 60 ms, or all but 60 ms of a long one, is
+    the touch. So a closure is no wider than a real one.
+    """
+    out = np.zeros((*now.shape, len(TOUCHING)), np.float32)
+    place = np.arange(now.shape[1])
+    for b, track in enumerate(now):
+        edges = np.flatnonzero(np.diff(track, prepend=-1, append=-1))
+        for first, after in pairwise(edges.tolist()):
+            for kind in np.flatnonzero(_IS_TOUCHING[:, track[first]]):
+                half = max(_TOUCH_FRAMES, (after - first) / 2 - _TOUCH_FRAMES)
+                near = half + 0.5 - np.abs(place - (first + after - 1) / 2)
+                out[b, :, kind] = np.maximum(out[b, :, kind], np.clip(near, 0.0, 1.0))
     return out
 
 
@@ -115,22 +165,30 @@ def speechless(count: int, rest: NDArray[np.float32], seed: int) -> list[Example
 
 
 class Sampler:
-    """Batches of long stretches: examples laid end to end, cut at random places, mels warped and masked."""
+    """Batches of long stretches: examples laid end to end, cut at random places.
 
-    def __init__(self, examples: list[Example], length: int, batch: int, seed: int) -> None:
-        self.examples, self.length, self.batch = examples, length, batch
+    Each group of examples gets its share of the rows, however many it holds.
+    """
+
+    def __init__(self, groups: list[tuple[float, list[Example]]], length: int, batch: int, seed: int) -> None:
+        self.groups = [examples for share, examples in groups if share > 0 and examples]
+        shares = np.array([share for share, examples in groups if share > 0 and examples])
+        self.shares = shares / shares.sum()
+        self.length, self.batch = length, batch
         self.rng = np.random.default_rng(seed)
 
     def row(self) -> Example:
         """One stretch of `length` frames."""
-        offset = int(self.rng.integers(0, 100)) if self.rng.random() < 0.3 else 0
-        parts, have = [], 0
-        while have < self.length + offset:
-            parts.append(self.examples[int(self.rng.integers(len(self.examples)))])
+        parts: list[Example] = []
+        have = 0
+        while have < self.length:
+            group = self.groups[int(self.rng.choice(len(self.groups), p=self.shares))]
+            one = group[int(self.rng.integers(len(group)))]
+            start = int(self.rng.integers(0, max(1, len(one.features) - 30))) if not parts else 0
+            parts.append(one.cut(slice(start, None)))
             have += len(parts[-1].features)
-        cut = slice(offset, offset + self.length)
-        joined = [np.concatenate([getattr(p, f) for p in parts])[cut] for f in Example.__dataclass_fields__]
-        return Example(*joined)
+        names = Example.__dataclass_fields__
+        return Example(*(np.concatenate([getattr(p, f) for p in parts])[: self.length] for f in names))
 
     def __call__(self) -> Example:
         rows = [self.row() for _ in range(self.batch)]

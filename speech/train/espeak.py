@@ -5,7 +5,13 @@ It is GPL: it may teach, and is never shipped or needed at run time.
 
 import ctypes
 import ctypes.util
+import importlib
+import importlib.util
+import json
 import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +23,7 @@ from animaface.speech.features import SAMPLE_RATE_HZ
 from animaface.speech.train.voices import Spoken
 
 log = logging.getLogger(__name__)
-_RETRIEVAL, _PHONEME_EVENTS, _IPA = 1, 1, 2
+_SYNCHRONOUS, _PHONEME_EVENTS, _IPA = 2, 1, 2
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _UTF8 = 1
 
@@ -63,17 +69,28 @@ def ipa_class(ipa: str) -> str:
     return "SIL"
 
 
+def _installed() -> tuple[str, str | None]:
+    """(library, folder of its voices or None): the system's, or that of the package espeakng-loader."""
+    found = ctypes.util.find_library("espeak-ng")
+    if found is not None:
+        return found, None
+    if importlib.util.find_spec("espeakng_loader") is None:
+        raise MissingDependencyError(
+            "espeak-ng is needed for these voices",
+            next_step="apt install espeak-ng, or pip install espeakng-loader",
+        )
+    loader: Any = importlib.import_module("espeakng_loader")
+    return str(loader.get_library_path()), str(loader.get_data_path())
+
+
 class Espeak:
     """One library, many voices. Raises MissingDependencyError when it is not installed."""
 
     def __init__(self) -> None:
-        found = ctypes.util.find_library("espeak-ng")
-        if found is None:
-            raise MissingDependencyError(
-                "espeak-ng is needed for these voices", next_step="apt install espeak-ng"
-            )
-        self._lib: Any = ctypes.CDLL(found)
-        self._rate = self._lib.espeak_Initialize(_RETRIEVAL, 200, None, _PHONEME_EVENTS | _IPA)
+        library, voices = _installed()
+        self._lib: Any = ctypes.CDLL(library)
+        where = voices.encode() if voices else None
+        self._rate = self._lib.espeak_Initialize(_SYNCHRONOUS, 200, where, _PHONEME_EVENTS | _IPA)
         self._sound: list[NDArray[np.int16]] = []
         self._events: list[tuple[str, float]] = []
         self._keep = _CALLBACK(self._heard)
@@ -98,7 +115,6 @@ class Espeak:
         self._lib.espeak_SetParameter(3, pitch, 0)
         raw = text.encode()
         self._lib.espeak_Synth(raw, len(raw) + 1, 0, 0, 0, _UTF8, None, None)
-        self._lib.espeak_Synchronize()
         sound = np.concatenate(self._sound).astype(np.float32) / 32768.0
         ends = [t for _, t in self._events[1:]] + [len(sound) / self._rate]
         phones = [
@@ -109,38 +125,38 @@ class Espeak:
         return Spoken(voice, np.asarray(soxr.resample(sound, self._rate, SAMPLE_RATE_HZ), np.float32), phones)
 
 
-VOICES: Final = tuple(
-    f"{language}+{variant}" if variant else language
-    for language in ("en-us", "en-gb", "en-gb-scotland")
-    for variant in (
-        "",
-        "f1",
-        "f2",
-        "f3",
-        "f4",
-        "f5",
-        "m1",
-        "m3",
-        "m5",
-        "m7",
-        "klatt2",
-        "klatt4",
-        "linda",
-        "adam",
+@cache
+def shared_espeak() -> Espeak:
+    """The library keeps one state for the whole process: it is set up once."""
+    return Espeak()
+
+
+THROATS: Final = (
+    "", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "klatt2", "klatt4",
+    "linda", "adam", "anika", "Denis", "steph", "boris", "Gene", "belinda", "iven", "max",
+)  # fmt: skip
+ENGLISH: Final = ("en-us", "en-gb", "en-gb-scotland", "en-us-nyc", "en-gb-x-rp")
+
+
+def espeak_corpus(texts: list[str], seed: int, languages: Sequence[str] = ENGLISH) -> list[Spoken]:
+    """Each text by the next voice in some throat, at its own pace and pitch."""
+    espeak, rng = shared_espeak(), np.random.default_rng(seed)
+    out = []
+    for i, text in enumerate(texts):
+        throat = str(rng.choice(THROATS))
+        voice = languages[i % len(languages)] + (f"+{throat}" if throat else "")
+        pace, pitch = int(rng.integers(120, 200)), int(rng.integers(20, 85))
+        out.append(espeak.say(text, voice, words_a_minute=pace, pitch=pitch))
+    return [s for s in out if len(s.samples) > SAMPLE_RATE_HZ // 2]
+
+
+def foreign_corpus(per_language: int, seed: int) -> list[Spoken]:
+    """Sentences of languages.json, each language `per_language` times in different throats."""
+    texts: dict[str, list[str]] = json.loads(
+        (Path(__file__).parent / "languages.json").read_text(encoding="utf-8")
     )
-)
-"""English in many throats."""
-
-
-def espeak_corpus(texts: list[str], seed: int) -> list[Spoken]:
-    """Each text by the next voice, at its own pace and pitch."""
-    espeak, rng = Espeak(), np.random.default_rng(seed)
-    return [
-        espeak.say(
-            text,
-            VOICES[i % len(VOICES)],
-            words_a_minute=int(rng.integers(130, 200)),
-            pitch=int(rng.integers(25, 80)),
-        )
-        for i, text in enumerate(texts)
-    ]
+    out = []
+    for k, (language, said) in enumerate(sorted(texts.items())):
+        wanted = [said[i % len(said)] for i in range(per_language)]
+        out += espeak_corpus(wanted, seed + k, (language,))
+    return out

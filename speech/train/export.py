@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from animaface.speech.features import N_FEATURES
 from animaface.speech.network import METADATA_KEY, STATES
 from animaface.speech.phones import N_PHONES
-from animaface.speech.train.model import SpeechNet
+from animaface.speech.train.model import N_TOUCHES, SpeechNet
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class _Deployed(nn.Module):
         self, features: Tensor, past1: Tensor, past2: Tensor, h1: Tensor, h2: Tensor
     ) -> tuple[Tensor, ...]:
         curves, phones, *state = self.net(features, past1, past2, h1, h2)
-        now, ahead = phones.split(N_PHONES, dim=2)
-        return (curves, torch.softmax(now, dim=2), torch.softmax(ahead, dim=2), *state)
+        now, _, touch = torch.split(phones, [N_PHONES, N_PHONES, N_TOUCHES], dim=2)
+        return (curves, torch.softmax(now, dim=2), torch.sigmoid(touch), *state)
 
 
 def scale_outputs(net: SpeechNet, offset: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
@@ -53,8 +53,8 @@ def export(net: SpeechNet, path: Path, metadata: dict[str, Any]) -> None:
         example,
         str(path),
         input_names=["features", *STATES],
-        output_names=["curves", "now", "ahead", *(f"next_{s}" for s in STATES)],
-        dynamic_axes={"features": {1: "frames"}, **{n: {1: "frames"} for n in ("curves", "now", "ahead")}},
+        output_names=["curves", "now", "touch", *(f"next_{s}" for s in STATES)],
+        dynamic_axes={"features": {1: "frames"}, **{n: {1: "frames"} for n in ("curves", "now", "touch")}},
         opset_version=17,
         dynamo=False,
     )

@@ -1,50 +1,55 @@
-"""The training loop: batches in, the averaged network out."""
+"""The training loop: batches in, the averaged network out; alone or on many devices under `torchrun`."""
 
 import logging
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from animaface.speech.features import N_MELS
 from animaface.speech.phones import BILABIAL, LABIODENTAL, N_PHONES, PHONES
 from animaface.speech.train.augment import warped_mels
-from animaface.speech.train.dataset import CHANNELS, Example, Sampler
-from animaface.speech.train.model import ModelConfig, SpeechNet
+from animaface.speech.train.dataset import CHANNELS, UNKNOWN, Example, Sampler, touches
+from animaface.speech.train.losses import correlation_loss, curve_loss, frame_weight
+from animaface.speech.train.model import N_TOUCHES, ModelConfig, SpeechNet
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """What one run of training does; every number that was tried is here."""
+    """What one run of training does; `batch` rows of `length` frames on each device."""
 
-    steps: int = 1000
-    batch: int = 64
-    length: int = 186
+    steps: int = 2500
+    batch: int = 48
+    length: int = 100
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     velocity_weight: float = 2.0
     phone_weight: float = 0.15
     lip_phone_weight: float = 2.0
+    touch_weight: float = 1.0
+    touch_positive: float = 2.0
     coarticulation_temperature: float = 0.25
-    coarticulation_share: float = 0.5
-    correlation_weight: float = 0.3
+    coarticulation_share: float = 0.3
+    correlation_weight: float = 0.5
     carried_share: float = 0.5
-    average: float = 0.995
+    average: float = 0.998
     seed: int = 1
 
 
-CHANNEL_WEIGHT = {"jawOpen": 2.0, "mouthClose": 1.0, "mouthPucker": 1.0, "mouthPressLeft": 1.0,
+CHANNEL_WEIGHT = {"jawOpen": 2.0, "mouthClose": 1.5, "mouthPucker": 1.0, "mouthPressLeft": 1.0,
                   "mouthSmileLeft": 1.0, "headYaw": 0.1, "headPitch": 0.1,
                   "headRoll": 0.1, "browDownLeft": 0.2, "browDownRight": 0.2, "mouthDimpleLeft": 0.3,
                   "mouthDimpleRight": 0.3}  # fmt: skip
-
-
 CORRELATED = ("jawOpen", "mouthClose", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
               "mouthSmileRight", "mouthRollUpper", "mouthRollLower")  # fmt: skip
 """Channels whose course within a clip counts, whatever its size."""
@@ -59,43 +64,8 @@ def scales_of(examples: list[Example]) -> tuple[NDArray[np.float32], NDArray[np.
     return mean, np.maximum(sd, 1e-3)
 
 
-def curve_loss(predicted: Tensor, wanted: Tensor, weight: Tensor, config: FitConfig) -> Tensor:
-    """Squared error and squared error of velocity, weighed towards moments of much motion.
-
-    The weight of a frame is the softmax over the stretch of the mean motion in five frames, mixed with an
-    even one (phonetic-context loss). predicted, wanted, weight: [B, T, C] in standard deviations.
-    """
-    with torch.no_grad():
-        motion = functional.pad((wanted[:, 1:] - wanted[:, :-1]).abs().mean(dim=2), (1, 0))
-        motion = functional.avg_pool1d(motion[:, None], 5, 1, 2)[:, 0]
-        soft = torch.softmax(motion / config.coarticulation_temperature, dim=1) * motion.shape[1]
-        share = config.coarticulation_share
-        frame = ((1 - share) + share * soft)[:, :, None]
-    error = predicted - wanted
-    moved = weight[:, 1:] * weight[:, :-1]
-    velocity = (error[:, 1:] - error[:, :-1]) ** 2
-    return (frame * weight * error**2).mean() + config.velocity_weight * (
-        frame[:, 1:] * moved * velocity
-    ).mean()
-
-
-def correlation_loss(predicted: Tensor, wanted: Tensor, weight: Tensor, least: Tensor) -> Tensor:
-    """1 - Pearson's r of each row and channel that moves more than `least`[C], by the channel's weight."""
-    known = (weight > 0).float()
-    count = known.sum(dim=1, keepdim=True).clamp(min=1.0)
-
-    def centred(x: Tensor) -> Tensor:
-        return (x - (x * known).sum(dim=1, keepdim=True) / count) * known
-
-    p, w = centred(predicted), centred(wanted)
-    moved = ((w**2).sum(dim=1) / count[:, 0] > least**2).float()
-    r = (p * w).sum(dim=1) / torch.sqrt((p**2).sum(dim=1) * (w**2).sum(dim=1) + 1e-4)
-    share = moved * (weight.amax(dim=1) > 0)
-    return ((1.0 - r) * share).sum() / share.sum().clamp(min=1.0)
-
-
 class CarriedState:
-    """Half of the rows go on with the state of the batch before: hours of sound, not only three seconds."""
+    """Half of the rows go on with the state of the batch before: hours of sound, not only two seconds."""
 
     def __init__(self, net: SpeechNet, batch: int, share: float, rng: np.random.Generator) -> None:
         self._zero, self._share, self._rng = net.initial(batch), share, rng
@@ -114,28 +84,91 @@ def masked(features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     out = features.copy()
     batch, length, _ = out.shape
     for b in range(batch):
-        if rng.random() < 0.6:
+        if rng.random() < 0.4:
             out[b] = warped_mels(out[b], float(np.exp(rng.normal(0, 0.06))))
-        out[b] += rng.normal(0, 0.15)
-        if rng.random() < 0.5:
+        out[b] += rng.normal(0, 0.1)
+        if rng.random() < 0.3:
             low, width = rng.integers(0, N_MELS), rng.integers(1, 7)
             view = out[b].reshape(length, -1, N_MELS)
             view[:, :, low : low + width] = view[:, :, low : low + width].mean()
-        if rng.random() < 0.5:
-            start, width = rng.integers(0, length), rng.integers(1, 5)
+        if rng.random() < 0.2:
+            start, width = rng.integers(0, length), rng.integers(1, 4)
             out[b, start : start + width] = out[b].mean()
     return out
 
 
+class _Objective:
+    """The loss of one batch."""
+
+    def __init__(self, config: FitConfig, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
+        self.config, self.mean, self.sd = config, mean, sd
+        self.channel = torch.tensor([CHANNEL_WEIGHT.get(n, 0.5) for n in CHANNELS])
+        lip = config.lip_phone_weight
+        self.lips = torch.tensor([lip if p in BILABIAL | LABIODENTAL else 1.0 for p in PHONES])
+        self.scored = [i for i, name in enumerate(CHANNELS) if name in CORRELATED]
+        self.least = torch.from_numpy(0.003 / sd[self.scored])
+
+    def __call__(self, curves: Tensor, phones: Tensor, batch: Example) -> tuple[Tensor, dict[str, float]]:
+        c = self.config
+        wanted = torch.from_numpy((batch.curves - self.mean) / self.sd)
+        weight = torch.from_numpy(batch.weight) * self.channel
+        frame = frame_weight(wanted, c.coarticulation_temperature, c.coarticulation_share)
+        error = curve_loss(curves, wanted, weight, frame, c.velocity_weight)
+        s = self.scored
+        course = correlation_loss(curves[:, :, s], wanted[:, :, s], weight[:, :, s], self.least)
+        now, ahead, touch = torch.split(phones, [N_PHONES, N_PHONES, N_TOUCHES], dim=2)
+        told_now, told_ahead = torch.from_numpy(batch.now), torch.from_numpy(batch.ahead)
+        heard = self._phones(now, told_now)
+        soon = self._phones(ahead, told_ahead)
+        met = functional.binary_cross_entropy_with_logits(
+            touch,
+            torch.from_numpy(touches(batch.now)),
+            reduction="none",
+            pos_weight=torch.tensor(c.touch_positive),
+        )
+        met = (met * (told_now != UNKNOWN)[:, :, None]).mean()
+        loss = error + c.correlation_weight * course + c.phone_weight * (heard + soon) + c.touch_weight * met
+        told = {"curves": error, "course": course, "phones": heard, "ahead": soon, "touch": met}
+        return loss, {k: float(v.detach()) for k, v in told.items()}
+
+    def _phones(self, logits: Tensor, phones: Tensor) -> Tensor:
+        error = functional.cross_entropy(
+            logits.flatten(0, 1), phones.flatten(), self.lips, ignore_index=UNKNOWN, reduction="sum"
+        )
+        return error / (phones != UNKNOWN).sum().clamp(min=1)
+
+
+@contextmanager
+def device_group() -> Iterator[tuple[int, int]]:
+    """(rank, how many): 0 of 1 alone; under `torchrun` a process group of gloo."""
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield 0, 1
+        return
+    distributed.init_process_group("gloo")
+    try:
+        yield distributed.get_rank(), distributed.get_world_size()
+    finally:
+        distributed.destroy_process_group()
+
+
 def fit(
-    examples: list[Example], model_config: ModelConfig, config: FitConfig
+    groups: list[tuple[float, list[Example]]],
+    model_config: ModelConfig,
+    config: FitConfig,
+    *,
+    rank: int = 0,
+    world: int = 1,
 ) -> tuple[SpeechNet, NDArray[np.float32], NDArray[np.float32]]:
-    """(network averaged over the steps, [C] mean, [C] sd): curves = output * sd + mean."""
+    """groups: (share of the rows, examples) -> (network averaged over the steps, [C] mean, [C] sd).
+
+    curves = output * sd + mean, with the scales of the first group. With world > 1 every process sees other
+    rows and the gradients are averaged (DistributedDataParallel).
+    """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    mean, sd = scales_of(examples)
-    channel = torch.tensor([CHANNEL_WEIGHT.get(n, 0.5) for n in CHANNELS])
+    rng = np.random.default_rng((config.seed, rank))
+    mean, sd = scales_of(groups[0][1])
     net = SpeechNet(model_config)
+    trained: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
     slow = torch.optim.swa_utils.AveragedModel(
         net, avg_fn=lambda slow_w, w, _: slow_w + (1 - config.average) * (w - slow_w)
     )
@@ -143,35 +176,25 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, config.steps, pct_start=0.1
     )
-    lips = torch.tensor([config.lip_phone_weight if p in BILABIAL | LABIODENTAL else 1.0 for p in PHONES])
-    scored = [i for i, name in enumerate(CHANNELS) if name in CORRELATED]
-    least = torch.from_numpy(0.003 / sd[scored])
+    objective = _Objective(config, mean, sd)
     carried = CarriedState(net, config.batch, config.carried_share, rng)
-    sample, started = Sampler(examples, config.length, config.batch, config.seed), time.perf_counter()
+    sample, started = (
+        Sampler(groups, config.length, config.batch, config.seed + 1000 * rank),
+        time.perf_counter(),
+    )
     for step in range(config.steps):
         batch = sample()
-        features = torch.from_numpy(masked(batch.features, rng))
-        wanted = torch.from_numpy((batch.curves - mean) / sd)
-        curves, phones, *after = net(features, *carried.next())
+        curves, phones, *after = trained(torch.from_numpy(masked(batch.features, rng)), *carried.next())
         carried.state = tuple(s.detach() for s in after)
-        weight = torch.from_numpy(batch.weight) * channel
-        loss = curve_loss(curves, wanted, weight, config)
-        loss = loss + config.correlation_weight * correlation_loss(
-            curves[:, :, scored], wanted[:, :, scored], weight[:, :, scored], least
-        )
-        now, ahead = phones.split(N_PHONES, dim=2)
-        heard = functional.cross_entropy(now.flatten(0, 1), torch.from_numpy(batch.now).flatten(), lips)
-        soon = functional.cross_entropy(ahead.flatten(0, 1), torch.from_numpy(batch.ahead).flatten(), lips)
+        loss, told = objective(curves, phones, batch)
         optimiser.zero_grad()
-        torch.autograd.backward(loss + config.phone_weight * (heard + soon))
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         slow.update_parameters(net)
-        if step % 50 == 49:
-            log.info(
-                "step %d: curves %.3f phones %.3f %.3f, %.0f s",
-                step + 1, loss.item(), heard.item(), soon.item(), time.perf_counter() - started,
-            )  # fmt: skip
+        if step % 50 == 49 and rank == 0:
+            parts = ", ".join(f"{k} {v:.3f}" for k, v in told.items())
+            log.info("step %d: %s, %.0f s", step + 1, parts, time.perf_counter() - started)
     net.load_state_dict(slow.module.state_dict())
     return net.eval(), mean, sd

@@ -9,6 +9,7 @@ from animaface.speech.features import N_FEATURES
 from animaface.speech.phones import N_PHONES
 
 KERNEL = 3
+N_TOUCHES = 2
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,10 @@ class ModelConfig:
 
 
 class SpeechNet(nn.Module):
-    """features[B, T, 80] and state -> curves[B, T, C], phone logits[B, T, 2 P] (now, and at the edge of
-    hearing), state. Causal in the features; the look-ahead is in their timing.
+    """features[B, T, 80] and state -> curves[B, T, C], logits[B, T, 2 P + 2], state.
+
+    Logits: phones now, phones at the edge of hearing, lips that meet, lip on the teeth. Causal in the
+    features; the look-ahead is in their timing.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -35,7 +38,7 @@ class SpeechNet(nn.Module):
         self.gru1 = nn.GRU(c, h, batch_first=True)
         self.gru2 = nn.GRU(h, h, batch_first=True)
         self.curves = nn.Linear(h + h, config.channels)
-        self.phones = nn.Linear(h + h, 2 * N_PHONES)
+        self.phones = nn.Linear(h + h, 2 * N_PHONES + N_TOUCHES)
         self.drop = nn.Dropout(config.dropout)
 
     def initial(self, batch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

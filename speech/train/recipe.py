@@ -1,6 +1,7 @@
 """One run of training from data to weights: what is learned from what, in which order."""
 
 import logging
+import time
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -8,53 +9,52 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.robot.face.errors import ConfigError, MissingDependencyError, unknown_name
+from animaface.robot.face.errors import ConfigError, unknown_name
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.network import FORMAT
 from animaface.speech.phones import PHONES
-from animaface.speech.train.augment import disturbed
-from animaface.speech.train.dataset import (
-    CHANNELS,
-    LEARNED,
-    Example,
-    example,
-    grid_examples,
-    rest_pose,
-    speechless,
-    stretched,
-)
-from animaface.speech.train.espeak import espeak_corpus
+from animaface.speech.train.captures import VideoReader, captured_examples, load_captures
+from animaface.speech.train.corpus import SHARES, CorpusConfig, cached
+from animaface.speech.train.dataset import CHANNELS, LEARNED, example, rest_pose
 from animaface.speech.train.export import export, scale_outputs
-from animaface.speech.train.fit import FitConfig, fit
-from animaface.speech.train.grid import Clip, GridSpeaker, held_out, validation
+from animaface.speech.train.fit import FitConfig, device_group, fit
+from animaface.speech.train.grid import GridSpeaker, held_out, validation
 from animaface.speech.train.model import ModelConfig, SpeechNet
-from animaface.speech.train.teacher import fit_teacher, phone_inputs, taught
-from animaface.speech.train.voices import Spoken, flite_corpus, sentences
 
 log = logging.getLogger(__name__)
-
-
+CONFIG = Path(__file__).parent / "speech.yaml"
+"""The config of the shipped weights."""
 LARGEST_GAIN = 6.0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that can be set; the defaults made the shipped weights."""
+    """Everything that can be set, as it stands in speech.yaml."""
 
-    steps: int = 1500
-    batch: int = 64
-    conv: int = 128
-    hidden: int = 192
-    dropout: float = 0.1
-    grid_variants: int = 3
-    flite_sentences: int = 150
+    steps: int = 2500
+    batch: int = 48
+    length: int = 100
+    learning_rate: float = 0.003
+    coarticulation_share: float = 0.3
+    correlation_weight: float = 0.5
+    conv: int = 96
+    hidden: int = 160
+    dropout: float = 0.05
+    grid_variants: int = 4
+    flite_grid: int = 60
+    espeak_grid: int = 700
+    flite_sentences: int = 80
     espeak_sentences: int = 250
-    teacher_steps: int = 1500
+    foreign_sentences: int = 24
+    teacher_steps: int = 1200
     speechless_clips: int = 120
+    without_voice: str = ""
     variance_wanted: float = 0.95
+    captures_share: float = 0.3
     seed: int = 1
     threads: int = 1
 
@@ -67,92 +67,75 @@ class Recipe:
                 raise ConfigError(unknown_name("setting of the speech training", key, names))
         return cls(**settings)
 
+    @classmethod
+    def from_file(cls, path: Path, **changes: Any) -> "Recipe":
+        """From a YAML file of settings; ConfigError where it is not one."""
+        try:
+            told = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as e:
+            raise ConfigError(f"{path}: not a readable config of the training: {e}") from e
+        if not isinstance(told, dict):
+            raise ConfigError(f"{path}: wanted settings `name: value`, found {type(told).__name__}")
+        return cls.from_settings({**told, **changes})
 
-def train(data: Path, out: Path, recipe: Recipe) -> None:
-    """Read, disturb, teach, fit, set the gains, export."""
+    def part(self, kind: type[Any]) -> Any:
+        """The settings that `kind`, a dataclass, has too."""
+        mine = asdict(self)
+        return kind(**{f.name: mine[f.name] for f in fields(kind) if f.name in mine})
+
+
+def train(
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    cache: Path | None = None,
+    captures: Path | None = None,
+    video: VideoReader | None = None,
+) -> None:
+    """Read, disturb, teach, fit, set the gains, export. Under torchrun only the first process writes.
+
+    `captures`: a folder of a user's own recordings (see captures.py) that teach beside GRID.
+    """
+    started = time.perf_counter()
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)
     grid = GridSpeaker(data / "grid_s1")
     kept_apart, tuning = held_out(grid.clips), validation(grid.clips)
     names = [c for c in sorted(grid.clips) if c not in set(kept_apart) | set(tuning)]
     log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), len(kept_apart))
-    examples = grid_examples(grid, names, recipe.grid_variants, recipe.seed)
-    voiced = synthetic_examples(grid, names, recipe)
-    clean = examples[:: recipe.grid_variants + 1]
-    rest = rest_pose(clean)
-    corpus = examples + 2 * clean + 2 * voiced + speechless(recipe.speechless_clips, rest, recipe.seed)
-    log.info("%d examples, %d of them synthesised voices", len(corpus), len(voiced))
-    net, mean, sd = fit(
-        corpus,
-        ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout),
-        FitConfig(steps=recipe.steps, batch=recipe.batch, seed=recipe.seed),
-    )
+    groups = cached(grid, names, recipe.part(CorpusConfig), cache)
+    shared = [(share, groups.get(k, [])) for k, share in SHARES.items()]
+    if captures is not None:
+        own = captured_examples(load_captures(captures, video), recipe.grid_variants, recipe.seed)
+        groups["captured"] = own
+        shared.append((recipe.captures_share, own))
+    prepared_s = time.perf_counter() - started
+    with device_group() as (rank, world):
+        net, mean, sd = fit(
+            shared,
+            ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout),
+            recipe.part(FitConfig),
+            rank=rank,
+            world=world,
+        )
+    if rank:
+        return
     gain = gains(net, mean, sd, grid, tuning, recipe.variance_wanted)
     scale_outputs(net, mean, sd * gain)
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
         "train_clips": names, "validation_clips": tuning, "held_out_rule": "sorted(names)[::9]",
-        "synthetic_sentences": {"flite": recipe.flite_sentences * 4, "espeak-ng": recipe.espeak_sentences},
+        "examples": {k: len(v) for k, v in groups.items()}, "processes": world,
+        "minutes": {"examples": round(prepared_s / 60, 1), "all": round((time.perf_counter() - started) / 60, 1)},
         "data": "GRID corpus speaker s1 (CC BY 4.0, Cooke, Barker, Cunningham, Shao 2006); curves are pseudo-labels",
     }  # fmt: skip
+    rest = rest_pose(groups["real"])
     export(net, out, {
         "format": FORMAT, "phones": list(PHONES), "features": N_FEATURES, "sample_rate_hz": SAMPLE_RATE_HZ,
         "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": LOOK_AHEAD_S, "channels": list(CHANNELS),
         "rest": dict(zip(CHANNELS, rest.tolist(), strict=True)), "training": facts,
     })  # fmt: skip
-
-
-def spoken_corpus(recipe: Recipe) -> list[Spoken]:
-    """Sentences by packaged voices; a voice that is not installed is left out with a warning."""
-    corpus: list[Spoken] = []
-    try:
-        if recipe.flite_sentences:
-            corpus += flite_corpus(recipe.flite_sentences, recipe.seed)
-        if recipe.espeak_sentences:
-            corpus += espeak_corpus(sentences(recipe.espeak_sentences, 77 + recipe.seed), recipe.seed)
-    except MissingDependencyError as e:
-        log.warning("training with fewer voices: %s", e)
-    return corpus
-
-
-def synthetic_examples(grid: GridSpeaker, names: list[str], recipe: Recipe) -> list[Example]:
-    """Voices without video, each twice and disturbed, with curves of the phone teacher."""
-    corpus = spoken_corpus(recipe)
-    if not corpus:
-        return []
-    clips = [grid.clip(n, list(LEARNED)) for n in names]
-    curves = [c.curves for c in clips]
-    stacked = np.concatenate(curves)
-    mean, sd = stacked.mean(axis=0), np.maximum(stacked.std(axis=0), 1e-3)
-    teacher = fit_teacher(
-        [phone_inputs(c.phones, len(c.curves)) for c in clips],
-        curves,
-        mean,
-        sd,
-        steps=recipe.teacher_steps,
-        seed=recipe.seed,
-    )
-    rng, out = np.random.default_rng(recipe.seed), []
-    for spoken in corpus:
-        frames = int(len(spoken.samples) / SAMPLE_RATE_HZ * FRAME_RATE_HZ) + 1
-        known = np.ones(frames, np.float32)
-        clip = Clip(
-            spoken.voice,
-            spoken.samples,
-            taught(teacher, spoken.phones, frames, mean, sd),
-            known,
-            spoken.phones,
-        )
-        for version in (clip, stretched(clip, float(np.exp(rng.normal(0, 0.12))))):
-            weight = np.tile(_teachable(), (len(version.curves), 1))
-            out.append(example(disturbed(version.samples, rng), version.curves, weight, version.phones))
-    return out
-
-
-def _teachable() -> NDArray[np.float32]:
-    """[len(LEARNED)] how far the teacher is believed: not at all for what phones do not tell."""
-    unknown = ("brow", "head", "mouthSmile", "mouthPress")
-    return np.array([0.0 if n.startswith(unknown) else 0.6 for n in LEARNED], np.float32)
 
 
 def gains(

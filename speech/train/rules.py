@@ -41,6 +41,8 @@ _TARGETS: Final[dict[str, tuple[float, ...]]] = {
     "JH": (0.26, 0.13, 0.11, 0.00, 0.04, 0.03, 0.06), "TH": (0.00, 0.14, 0.08, 0.05, 0.00, 0.00, 0.00),
     "DH": (0.00, 0.13, 0.07, 0.05, 0.00, 0.00, 0.00), "HH": (0.03, 0.14, 0.07, 0.04, 0.00, 0.00, 0.00),
 }  # fmt: skip
+_LIFT: Final = 0.6
+"""How far lips part of themselves, against the table: the jaw does most of it."""
 _TONGUE: Final = (0.01, 0.12, 0.06, 0.06, 0.0, 0.0, 0.0)
 
 
@@ -74,6 +76,7 @@ def rule_curves(phones: list[tuple[str, float, float]], frames: int) -> dict[str
         total += weight
         mixed += weight[:, None] * np.asarray(_TARGETS.get(name, _TONGUE))
     value = dict(zip(_BASIS, (mixed / total[:, None]).T.astype(np.float32), strict=True))
+    value["lower"], value["upper"] = _LIFT * value["lower"], _LIFT * value["upper"]
     return {
         "mouthFunnel": value["funnel"],
         "mouthLowerDownLeft": value["lower"],

@@ -4,21 +4,19 @@ import numpy as np
 
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
 from animaface.speech.closure import ClosureLayer
-from animaface.speech.phones import N_PHONES, PHONE_INDEX
-
-AHEAD = 2
+from animaface.speech.phones import BILABIAL, LABIODENTAL, N_PHONES, PHONE_INDEX
 
 
 def spoken(phones: list[tuple[str, int]], jaw: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(values, now, ahead) of certain phones of so many frames each, over a mouth that stands open."""
+    """(values, now, touch) of certain phones of so many frames each, over a mouth that stands open."""
     track = [PHONE_INDEX[p] for p, n in phones for _ in range(n)]
     now = np.eye(N_PHONES, dtype=np.float32)[track]
-    ahead = np.concatenate([now[AHEAD:], np.repeat(now[-1:], AHEAD, axis=0)])
+    touch = np.array([[p in BILABIAL, p in LABIODENTAL] for p, n in phones for _ in range(n)], np.float32)
     values = np.zeros((len(track), N_CHANNELS), np.float32)
     values[:, ARKIT_INDEX["jawOpen"]] = jaw
     for name in ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"):
         values[:, ARKIT_INDEX[name]] = 0.2
-    return values, now, ahead
+    return values, now, touch
 
 
 def gap(values: np.ndarray) -> np.ndarray:
@@ -42,10 +40,10 @@ def test_bilabials_seal_for_40_ms_even_when_short() -> None:
 
 def test_the_layer_sees_no_further_than_it_is_given() -> None:
     """Cut into single frames it gives the same curves: the state is all it keeps."""
-    values, now, ahead = spoken([("AA", 9), ("B", 5), ("IY", 9), ("F", 5), ("AA", 9)])
-    whole = ClosureLayer().apply(values, now, ahead)
+    values, now, touch = spoken([("AA", 9), ("B", 5), ("IY", 9), ("F", 5), ("AA", 9)])
+    whole = ClosureLayer().apply(values, now, touch)
     layer = ClosureLayer()
-    parts = [layer.apply(values[i : i + 1], now[i : i + 1], ahead[i : i + 1]) for i in range(len(values))]
+    parts = [layer.apply(values[i : i + 1], now[i : i + 1], touch[i : i + 1]) for i in range(len(values))]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
@@ -68,7 +66,19 @@ def test_open_vowels_are_opened_when_the_curves_would_swallow_them() -> None:
 
 
 def test_silence_and_head_are_left_alone() -> None:
-    values, now, ahead = spoken([("SIL", 30)], jaw=0.03)
+    values, now, touch = spoken([("SIL", 30)], jaw=0.03)
     values[:, -3:] = -0.1
-    out = ClosureLayer().apply(values, now, ahead)
+    out = ClosureLayer().apply(values, now, touch)
     np.testing.assert_allclose(out, values, atol=1e-6)
+
+
+def test_a_doubtful_closure_narrows_the_lips_evenly() -> None:
+    """The old layer was a switch: an m at its threshold sealed or did not, as the phase of the frames fell."""
+    smallest = []
+    for likelihood in np.linspace(0.0, 1.0, 41):
+        values, now, touch = spoken([("AA", 10), ("M", 6), ("AA", 10)])
+        smallest.append(gap(ClosureLayer().apply(values, now, touch * np.float32(likelihood))).min())
+    steps = np.diff(smallest)
+    assert (steps <= 1e-6).all(), "surer is narrower"
+    assert np.abs(steps).max() < 0.05, "nowhere a switch"
+    assert smallest[-1] <= 0.03 < smallest[0]

@@ -83,7 +83,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object, np.
         learned[:, 0] = 0.4 * swell[(np.arange(180) * SAMPLE_RATE_HZ / 60).astype(int)]
         examples.append(example(sound, learned, np.ones(180, np.float32), [("AA", 0.0, 3.0)]))
     config = FitConfig(steps=80, batch=8, length=64, average=0.9, learning_rate=1e-2)
-    net, mean, sd = fit(examples, ModelConfig(len(CHANNELS), conv=16, hidden=32, dropout=0.0), config)
+    net, mean, sd = fit(
+        [(1.0, examples)], ModelConfig(len(CHANNELS), conv=16, hidden=32, dropout=0.0), config
+    )
     scale_outputs(net, mean, sd)
     path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
     export(net, path, {
@@ -105,7 +107,7 @@ def test_it_learns_and_the_onnx_answers_as_torch_does(trained: tuple) -> None:
 
 
 def test_batches_have_the_shape_that_was_asked(trained: tuple) -> None:
-    batch = Sampler([trained[2]], length=200, batch=3, seed=1)()
+    batch = Sampler([(1.0, [trained[2]])], length=200, batch=3, seed=1)()
     assert batch.features.shape == (3, 200, N_FEATURES)
     assert batch.curves.shape == batch.weight.shape == (3, 200, len(CHANNELS))
     assert batch.now.shape == batch.ahead.shape == (3, 200)
