@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from animaface.app.lines import opener
+from animaface.app.live.audio_loop import audio_loop
+from animaface.app.live.stored_delays import store_delay, stored_delay_s
 from animaface.app.stage import parse_ports
 from animaface.calibration import folder
 from animaface.robot.bringup.checks import check_face, check_port
@@ -21,6 +23,8 @@ from animaface.robot.face.errors import AnimafaceError, CalibrationError, Transp
 from animaface.robot.serial_transport import find_port
 
 State = Literal["ok", "note", "missing"]
+LOOP_ERROR_S: Final = 0.005
+"""A card whose word is nearer than that to what is heard is believed."""
 
 _RUN_TIME = ("numpy", "onnxruntime", "pyserial", "dynamixel-sdk", "sounddevice", "soundfile", "soxr", "pyyaml", "pydantic")  # fmt: skip
 _EXTRAS = {"sim": ("mujoco", "the simulated face"), "train": ("torch", "calibration and training"),
@@ -112,10 +116,49 @@ def _sound() -> list[Finding]:
         devices = sounddevice.query_devices()
     except sounddevice.PortAudioError as e:
         return [Finding("sound card", "note", f"PortAudio: {e}", "check the sound server")]
-    names = [f"{d['name']} ({d['max_input_channels']} in, {d['max_output_channels']} out)" for d in devices]
-    if not names:
-        return [Finding("sound card", "note", "none: sound runs on a virtual clock")]
-    return [Finding("sound card", "ok", "; ".join(names))]
+    out = []
+    for what, kind, option, without in (
+        ("sound card", "output", "--output", "sound runs on a virtual clock"),
+        ("microphone", "input", "--device", "no --source mic"),
+    ):
+        names = _device_names(devices, kind, sounddevice.default.device[kind == "output"])
+        if names:
+            out.append(Finding(what, "ok", f"{'; '.join(names)} (choose with {option})"))
+        else:
+            out.append(Finding(what, "note", f"none: {without}"))
+    return out
+
+
+def _device_names(devices: Any, kind: str, default: int) -> list[str]:
+    """Names of the devices that can do it, the default one marked, each with a delay that was measured."""
+    out = []
+    for i, device in enumerate(devices):
+        if device[f"max_{kind}_channels"] > 0:
+            delay_s = stored_delay_s("output" if kind == "output" else "input", str(device["name"]))
+            measured = "" if delay_s is None else f", {1e3 * delay_s:.0f} ms measured"
+            out.append(f"{device['name']}{measured}{', default' if i == default else ''}")
+    return out
+
+
+def examine_audio_loop(output: str | None, device: str | None) -> list[Finding]:
+    """Play clicks and hear them; the delay of the card is remembered when its own word is off.
+
+    Raises what `audio_loop` raises.
+    """
+    result = audio_loop(output, device)
+    heard = f"{result.heard} of {result.sent} clicks heard by {result.device}"
+    what = f"audio loop, {result.output}"
+    if not result.steady:
+        return [Finding(what, "missing", f"{heard}, {1e3 * result.spread_s:.1f} ms apart from each other: too unsteady",
+                        "end other programs that use sound, turn both up, and try again", needed=True)]  # fmt: skip
+    found = (
+        f"{heard} {1e3 * result.error_s:+.1f} ms from when they were said to be heard (spread "
+        f"{1e3 * result.spread_s:.1f} ms); {1e3 * result.delay_s:.1f} ms from the card's request to the air"
+    )
+    if abs(result.error_s) <= LOOP_ERROR_S and not result.output_replaced:
+        return [Finding(what, "ok", f"{found}: its own word is used")]
+    path = store_delay("output", result.output, result.delay_s)
+    return [Finding(what, "ok", f"{found}: kept in {path}, and used wherever its own word is off")]
 
 
 def _ports() -> list[Finding]:

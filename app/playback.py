@@ -9,15 +9,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.app.attendant import Attendant, attended
+from animaface.app.attendant import attended
 from animaface.app.live.feed import PLAY_RATE_HZ, Resampler
+from animaface.app.live.pipeline import Motors
 from animaface.app.live.speaker import Speaker
 from animaface.app.motion import Motion
-from animaface.app.telemetry import SOUND_RATE_HZ
+from animaface.app.telemetry import SOUND_RATE_HZ, Telemetry
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
 from animaface.robot.face.arkit import FRAME_RATE_HZ
+from animaface.robot.face.clock import Clock, RealClock
 from animaface.robot.face.take import Take
 
 LEAD_S: Final = 1.0
@@ -94,7 +96,7 @@ def play_trajectory(
         control.rest()
         control.play()
         with attended(config, control, on_warning, log=log, sound=speaker.name) as attendant:
-            run = _Run(due_s, u, samples, shapes, speaker, attendant)
+            run = _Run(due_s, u, samples, shapes, speaker, attendant.telemetry, RealClock())
             speaker.start()
             try:
                 run.begin()
@@ -118,35 +120,39 @@ class _Run:
 
     def __init__(
         self, due_s: NDArray[np.float64], u: NDArray[np.float64], samples: NDArray[np.float32] | None,
-        shapes: Take | None, speaker: Speaker, attendant: Attendant,
+        shapes: Take | None, speaker: Speaker, telemetry: Telemetry, clock: Clock,
     ) -> None:  # fmt: skip
         self._due_s, self._u, self._shapes = due_s, u, shapes
         self._own = np.zeros(0, np.float32) if samples is None else samples
         self._sound = Resampler(SOUND_RATE_HZ).push(self._own, last=True)
-        self._speaker, self._telemetry = speaker, attendant.telemetry
-        self._attendant = attendant
+        self._speaker, self._telemetry, self._clock = speaker, telemetry, clock
         self._first = 0
         self.frames = self._heard = self._shown = 0
         self.start_s = np.nan
 
     def begin(self) -> None:
         """Decide at which position of the speaker sample 0 is."""
-        now = self._speaker.clock.position_at(time.monotonic())
+        now = self._speaker.clock.position_at(self._clock.now_s())
         self._first = int(max(now, 0.0) + (LEAD_S + _FEED_EVERY_S) * PLAY_RATE_HZ)
         self.start_s = self._speaker.clock.at_s(self._first)
 
     @property
     def done_s(self) -> float:
         """Sound time that is heard now."""
-        return time.monotonic() - self.start_s
+        now = self._speaker.clock.position_at(self._clock.now_s())
+        return float(now - self._first) / PLAY_RATE_HZ
 
-    def feed(self, control: ControlProcess) -> None:
+    def _at_s(self, sound_s: float) -> float:
+        """When that is heard: by the card's clock all the way, as it drifts from ours."""
+        return self._speaker.clock.at_s(self._first + sound_s * PLAY_RATE_HZ)
+
+    def feed(self, control: Motors) -> None:
         """Hand over what is due within the next moments, by the newest word of the sound's clock."""
         self.start_s = self._speaker.clock.at_s(self._first)
         until_s = self.done_s + _AHEAD_S
         until = int(np.searchsorted(self._due_s, until_s))
         for i in range(self.frames, until):
-            control.push(self.start_s + float(self._due_s[i]), self._u[i])
+            control.push(self._at_s(float(self._due_s[i])), self._u[i])
         self.frames = max(self.frames, until)
         self._feed_sound()
         self._show(until_s)
@@ -156,7 +162,7 @@ class _Run:
         if until > self._heard:
             self._speaker.write(self._first + self._heard, self._sound[self._heard : until])
             own = slice(*(k * SOUND_RATE_HZ // PLAY_RATE_HZ for k in (self._heard, until)))
-            self._telemetry.sound(self.start_s + own.start / SOUND_RATE_HZ, self._own[own])
+            self._telemetry.sound(self._at_s(own.start / SOUND_RATE_HZ), self._own[own])
             self._heard = until
 
     def _show(self, until_s: float) -> None:
@@ -165,5 +171,6 @@ class _Run:
         until = min(len(self._shapes.time_s), int(until_s * FRAME_RATE_HZ))
         if until > self._shown:
             at = self._shapes.time_s[self._shown : until]
-            self._telemetry.shapes(at, self.start_s + at, self._shapes.values[self._shown : until])
+            due_s = np.array([self._at_s(float(t)) for t in at])
+            self._telemetry.shapes(at, due_s, self._shapes.values[self._shown : until])
             self._shown = until

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from animaface.app.console import emit_json, table
-from animaface.app.health import Finding, examine, examine_face
+from animaface.app.health import Finding, examine, examine_audio_loop, examine_face
 
 NAME = "doctor"
 EXAMPLE = "animaface doctor --json"
@@ -20,6 +20,18 @@ def run(
     port: Annotated[
         list[str] | None, typer.Option(help="With --face: BUS=PATH, when a bus is not where the config says.")
     ] = None,
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--audio-loop", help="Play clicks, hear them by a microphone, measure the card's delay."
+        ),
+    ] = False,
+    output: Annotated[
+        str | None, typer.Option(help="With --audio-loop: the sound card, by a part of its name.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="With --audio-loop: the microphone, by a part of its name.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Look at this machine: packages, sound, ports, real-time rights, faces and their calibrations.
@@ -29,6 +41,8 @@ def run(
     findings = examine()
     if face is not None:
         findings += examine_face(face, port or [])
+    if loop:
+        findings += examine_audio_loop(output, device)
     healthy = not any(f.state == "missing" and f.needed for f in findings)
     if json:
         emit_json({"healthy": healthy, "findings": [f.as_dict() for f in findings]})

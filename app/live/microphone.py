@@ -1,7 +1,5 @@
 """A microphone: samples counted by the card, with the time at which they were in the air."""
 
-import logging
-import math
 import time
 from collections import deque
 from typing import Any, Final
@@ -9,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.app.live.sample_clock import SampleClock, card_time_s
+from animaface.app.live.sample_clock import CardTimes, SampleClock
 from animaface.app.live.speaker import find_device
+from animaface.app.live.stored_delays import stored_delay_s
 from animaface.robot.face.errors import MissingDependencyError, TransportError
 from animaface.speech.sound import SAMPLE_RATE_HZ, MonoStream, Samples
 
-log = logging.getLogger("animaface.live")
 _BLOCK_S: Final = 0.01
 _MOST_BLOCKS: Final = 500
 
@@ -49,7 +47,9 @@ class Microphone:
         self._rate_hz = SAMPLE_RATE_HZ
         self._captured = 0
         self._stream: Any = None
-        self._told = False
+        self.times = CardTimes(
+            self.clock, self.name, output=False, stored_s=stored_delay_s("input", self.name)
+        )
 
     def start(self) -> None:
         """Open the stream at 16 kHz, or at the card's own rate where it can do no other."""
@@ -83,15 +83,11 @@ class Microphone:
             self._stream = None
 
     def _take(self, block: NDArray[np.float32], frames: int, when: Any, status: Any) -> None:
+        if status.input_overflow:
+            self.clock.broke()
         self.lost += bool(status) + (len(self._blocks) == _MOST_BLOCKS)
         position = self._captured * SAMPLE_RATE_HZ / self._rate_hz
-        counted_s = self.clock.at_s(position) if self.clock.known else math.nan
-        at_s, plausible = card_time_s(
-            time.monotonic(), when.inputBufferAdcTime - when.currentTime, counted_s, -frames / self._rate_hz
-        )
-        if not plausible and not self._told:
-            self._told = True
-            log.warning("%s: implausible times from the microphone; counting samples instead", self.name)
-        self.clock.observe(position, at_s)
+        told_s = when.inputBufferAdcTime - when.currentTime
+        self.times.observe(position, time.monotonic(), told_s, frames / self._rate_hz)
         self._captured += frames
         self._blocks.append(block.copy())

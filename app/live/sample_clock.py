@@ -5,6 +5,7 @@ by milliseconds. A tracking loop of second order (offset and rate; Gardner, "Pha
 averages the readings and follows the drift.
 """
 
+import logging
 import math
 import threading
 from typing import Final
@@ -16,6 +17,10 @@ _MOST_DRIFT: Final = 1e-3
 _JUMP_S: Final = 0.08
 """A reading so far off is a fault once, and a new beginning when others follow it."""
 _JUMPS: Final = 5
+_OFF_S: Final = 0.03
+"""So far from the delay that was measured a card's word is not believed."""
+_FILLING, _MOST_BAD, _MOST_GOOD, _AVERAGED = 8, 25, 300, 100
+log = logging.getLogger("animaface.live")
 
 
 class SampleClock:
@@ -29,6 +34,8 @@ class SampleClock:
         self._drift = 0.0
         self._since_s = 0.0
         self._jumps = 0
+        self._readings = 1
+        self._broken = False
 
     @property
     def known(self) -> bool:
@@ -53,21 +60,29 @@ class SampleClock:
                 return
             predicted_s = self._at_s + elapsed_s * (1.0 + self._drift)
             error_s = at_s - predicted_s
-            if abs(error_s) > _JUMP_S:
+            if abs(error_s) > _JUMP_S or self._broken:
                 self._jumps += 1
-                if self._jumps >= _JUMPS:  # the stream really stopped for a while
+                if self._jumps >= _JUMPS or self._broken:  # the stream really stopped for a while
                     self.restarts += 1
                     self._begin(position, at_s)
                 return
             self._jumps = 0
             self._since_s += elapsed_s
+            self._readings += 1
             tau_s = min(max(_FIRST_S, 0.5 * self._since_s), _LAST_S)
             share = 1.0 - math.exp(-elapsed_s / tau_s)
             self._position = position
-            self._at_s = predicted_s + min(2.0 * share, 1.0) * error_s
+            # the first readings are averaged, so that one that came late does not count for seconds
+            gain = max(2.0 * share, 1.0 / self._readings) if self._since_s <= _FIRST_S else 2.0 * share
+            self._at_s = predicted_s + min(gain, 1.0) * error_s
             if self._since_s > _FIRST_S:  # a rate can't be told from the first moments
                 drift = self._drift + share * error_s / tau_s
                 self._drift = min(max(drift, -_MOST_DRIFT), _MOST_DRIFT)
+
+    def broke(self) -> None:
+        """The stream lost or inserted samples just now: the next reading begins anew, the drift stays."""
+        with self._lock:
+            self._broken = self.known
 
     def at_s(self, position: float) -> float:
         """Monotonic time of a sample; NaN while nothing is known."""
@@ -81,7 +96,60 @@ class SampleClock:
 
     def _begin(self, position: float, at_s: float) -> None:
         self._position, self._at_s = position, at_s
-        self._since_s, self._jumps = 0.0, 0
+        self._since_s, self._jumps, self._readings = 0.0, 0, 1
+        self._broken = False
+
+
+class CardTimes:
+    """What a card tells about its blocks, judged and handed to its clock.
+
+    PortAudio's word is checked against counted samples and, where `doctor --audio-loop` has measured one, against
+    the device's stored delay. Where it can't be true the delay (else the latency that the card states) is taken,
+    and that is said once.
+    """
+
+    def __init__(
+        self, clock: SampleClock, device: str, *, output: bool, stored_s: float | None = None
+    ) -> None:
+        """`output`: blocks are heard later than now; else they were captured before. `stored_s`: above 0."""
+        self._clock, self._device = clock, device
+        self._sign = 1.0 if output else -1.0
+        self._stored_s = stored_s
+        self._readings = self._good = self._bad = 0
+        self._ahead_s = 0.0
+        self._told = False
+        self.replaced = False
+        """Whether the card's word was found wanting again and again, and the delay is used in its place."""
+
+    @property
+    def delay_s(self) -> float:
+        """Between the call for a block and its being heard (or from its capture to the call), as it was believed."""
+        return self._sign * self._ahead_s
+
+    def observe(self, position: float, now_s: float, told_s: float, latency_s: float) -> None:
+        """A block that begins at sample `position`: `told_s` is DAC (or ADC) time less the present time, `latency_s`
+        what the card states."""
+        self._readings += 1
+        counted_s = self._clock.at_s(position) if self._clock.known else math.nan
+        believed_s = self._sign * (max(abs(latency_s), 1e-3) if self._stored_s is None else self._stored_s)
+        if self._stored_s is not None and abs(told_s - believed_s) > _OFF_S:
+            told_s = math.nan
+        at_s, plausible = card_time_s(now_s, told_s, counted_s, believed_s)
+        if self._readings > _FILLING:  # a card that fills its buffer first tells little
+            self._good, self._bad = (self._good + 1, 0) if plausible else (0, self._bad + 1)
+            self.replaced = self._bad >= _MOST_BAD or (self.replaced and self._good < _MOST_GOOD)
+            if self.replaced:
+                at_s = now_s + believed_s
+            if self.replaced and not self._told:
+                self._told = True
+                log.warning(
+                    "%s: the times that this sound device tells can't be true; samples are counted instead, %.0f ms "
+                    "after it asks (%s)", self._device, 1e3 * abs(believed_s),
+                    "as doctor --audio-loop measured" if self._stored_s is not None else
+                    "as it states itself; animaface doctor --audio-loop measures it",
+                )  # fmt: skip
+        self._ahead_s += (at_s - now_s - self._ahead_s) / min(self._readings, _AVERAGED)
+        self._clock.observe(position, at_s)
 
 
 def card_time_s(now_s: float, ahead_s: float, counted_s: float, latency_s: float) -> tuple[float, bool]:

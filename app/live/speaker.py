@@ -1,8 +1,6 @@
 """The voice's way out: a sound card that runs all the time and plays what is written for its positions, or
 a virtual one that only tells the time."""
 
-import logging
-import math
 import threading
 import time
 from typing import Any, Final, Protocol
@@ -11,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.app.live.feed import PLAY_RATE_HZ, Samples
-from animaface.app.live.sample_clock import SampleClock, card_time_s
+from animaface.app.live.sample_clock import CardTimes, SampleClock
+from animaface.app.live.stored_delays import stored_delay_s
 from animaface.robot.face.clock import Clock, RealClock
 from animaface.robot.face.errors import ConfigError, MissingDependencyError, TransportError, unknown_name
 
-log = logging.getLogger("animaface.live")
 _ROOM: Final = 4 * PLAY_RATE_HZ
 _FADE: Final = PLAY_RATE_HZ // 100
 _PATIENCE_S: Final = 3.0
@@ -114,7 +112,9 @@ class CardSpeaker:
         self._buffer = PlayBuffer()
         self._stream: Any = None
         self._first = threading.Event()
-        self._told = False
+        self.times = CardTimes(
+            self.clock, self.name, output=True, stored_s=stored_delay_s("output", self.name)
+        )
 
     def start(self) -> None:
         """Open the stream and wait for its first request."""
@@ -147,17 +147,12 @@ class CardSpeaker:
             self._stream.close()
             self._stream = None
 
-    def _fill(self, out: NDArray[np.float32], frames: int, when: Any, _status: Any) -> None:
-        position = self._buffer.played
+    def _fill(self, out: NDArray[np.float32], frames: int, when: Any, status: Any) -> None:
+        if status.output_underflow:
+            self.clock.broke()
         latency_s = float(self._stream.latency) if self._stream is not None else 0.0
-        counted_s = self.clock.at_s(position) if self.clock.known else math.nan
-        at_s, plausible = card_time_s(
-            time.monotonic(), when.outputBufferDacTime - when.currentTime, counted_s, max(latency_s, 1e-3)
-        )
-        if not plausible and not self._told:
-            self._told = True
-            log.warning("%s: implausible times from the sound card; counting samples instead", self.name)
-        self.clock.observe(position, at_s)
+        told_s = when.outputBufferDacTime - when.currentTime
+        self.times.observe(self._buffer.played, time.monotonic(), told_s, latency_s)
         out[:, 0] = self._buffer.read(frames)
         self._first.set()
 
