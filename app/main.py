@@ -34,6 +34,7 @@ from animaface.app.commands import (
     setup_motors,
     simulate,
     stop,
+    train,
 )  # fmt: skip
 from animaface.app.console import complain
 from animaface.robot.face.errors import AnimafaceError
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     doctor, demo, play, live, say, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
-    jog, stop, flash,
+    jog, stop, flash, train,
 )  # fmt: skip
 for module in _COMMANDS:
     app.command(name=module.NAME, epilog=f"Example: {module.EXAMPLE}")(module.run)
