@@ -20,6 +20,8 @@ from animaface.speech.prosody import ProsodyFrames
 
 Array = NDArray[np.float64]
 EMOTIONS: Final = tuple(PROTOTYPES)
+AUTO: Final = "auto"
+"""Stands for the emotions that are heard in the voice."""
 _EXPRESSIVE: Final = tuple(name for name in EMOTIONS if name != "neutral")
 _DT_S: Final = 1.0 / FRAME_RATE_HZ
 _REST_SHARE: Final = 0.85
@@ -28,11 +30,15 @@ _REST_SHARE: Final = 0.85
 
 @dataclass(frozen=True)
 class EmotionMix:
-    """Emotions with their intensities 0..1; nothing in it is the neutral face."""
+    """Emotions with their intensities 0..1; nothing in it is the neutral face. heard: 0..1, how strongly the
+    emotions that are heard in the voice are shown besides."""
 
     intensities: Mapping[str, float] = field(default_factory=dict)
+    heard: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.heard <= 1.0:
+            raise InputError(f"emotion {AUTO}: wanted an intensity of 0 to 1, found {self.heard:g}")
         for name, intensity in self.intensities.items():
             if name not in PROTOTYPES:
                 raise InputError(unknown_name("emotion", name, (*EMOTIONS, *ALIASES)))
@@ -40,14 +46,15 @@ class EmotionMix:
                 raise InputError(f"emotion {name}: wanted an intensity of 0 to 1, found {intensity:g}")
 
     def __str__(self) -> str:
-        return ",".join(f"{n}:{i:g}" for n, i in self.intensities.items()) or "neutral"
+        parts = [f"{n}:{i:g}" for n, i in self.intensities.items()]
+        return ",".join([f"{AUTO}:{self.heard:g}"] * (self.heard > 0.0) + parts) or "neutral"
 
 
 NEUTRAL: Final = EmotionMix()
 
 
 def parse_emotion(spec: str) -> EmotionMix:
-    """'happy', 'happy:0.7' or 'happy:0.5,surprise:0.3' -> a mix; a missing intensity is 1.
+    """'happy', 'happy:0.7', 'happy:0.5,surprise:0.3' or 'auto' -> a mix; a missing intensity is 1.
 
     Raises InputError for an unknown name (with the valid ones), a doubled one, or an intensity that is
     not a number from 0 to 1.
@@ -56,8 +63,8 @@ def parse_emotion(spec: str) -> EmotionMix:
     for part in spec.split(","):
         name, colon, amount = (p.strip() for p in part.partition(":"))
         known = ALIASES.get(name.lower(), name.lower())
-        if known not in PROTOTYPES:
-            valid = (*EMOTIONS, *(a for a in ALIASES if a not in ("none", "calm")))
+        if known not in PROTOTYPES and known != AUTO:
+            valid = (*EMOTIONS, AUTO, *(a for a in ALIASES if a not in ("none", "calm")))
             raise InputError(unknown_name("emotion", name, valid), next_step="--emotion happy:0.7")
         if known in out:
             raise InputError(f"emotion {spec!r}: {known} is named twice", next_step="name it once")
@@ -68,7 +75,8 @@ def parse_emotion(spec: str) -> EmotionMix:
                 f"emotion {spec!r}: wanted a number from 0 to 1 after {name!r}, found {amount!r}",
                 next_step="--emotion happy:0.7",
             ) from e
-    return EmotionMix(out)
+    heard = out.pop(AUTO, 0.0)
+    return EmotionMix(out, heard)
 
 
 @dataclass(frozen=True)
@@ -130,19 +138,21 @@ class EmotionLayer:
         """What is asked for at present."""
         return self._mix
 
-    def advance(self, prosody: ProsodyFrames) -> EmotionFrames:
-        """[K] frames of prosody -> what the emotions ask for on them."""
+    def advance(self, prosody: ProsodyFrames, felt: Array | None = None) -> EmotionFrames:
+        """[K] frames of prosody -> what the emotions ask for on them. felt[K, 7]: intensities heard in the
+        voice, in the order of EMOTIONS without neutral; they count as far as the mix asks for it."""
         activation = np.zeros((len(prosody), len(_EXPRESSIVE)))
         accents = zip(prosody.slow.tolist(), prosody.stress.tolist(), strict=True)
+        heard = [None] * len(prosody) if felt is None or self._mix.heard == 0.0 else felt.tolist()
         for k, (slow, stress) in enumerate(accents):
-            activation[k] = self._step(slow, stress)
+            activation[k] = self._step(slow, stress, heard[k])
         # summed row by row, so that a frame's bits do not depend on the size of its chunk
         out = (activation[:, :, None] * _basis()[None]).sum(axis=1)
         shapes, spoken, head, gaze, factors = np.split(out, _ENDS, axis=1)
         factors = np.maximum(0.3, 1.0 + factors)
         return EmotionFrames(shapes, spoken, head, gaze, factors[:, 0], factors[:, 1], factors[:, 2])
 
-    def _step(self, slow: float, stress: float) -> list[float]:
+    def _step(self, slow: float, stress: float, felt: list[float] | None) -> list[float]:
         asked = min(1.0, 1.3 * slow) + 0.5 * stress
         self._swell += (min(1.0, asked) - self._swell) * (1.0 - math.exp(-_DT_S / 0.15))
         if asked == 0.0 and self._swell < 1e-3:
@@ -150,6 +160,8 @@ class EmotionLayer:
         share = _REST_SHARE + (1.0 - _REST_SHARE) * self._swell
         for i, name in enumerate(_EXPRESSIVE):
             target = self._mix.intensities.get(name, 0.0)
+            if felt is not None:
+                target = max(target, self._mix.heard * felt[i])
             rising = target > self._activation[i]
             time_s = PROTOTYPES[name].rise_s if rising else PROTOTYPES[name].fall_s
             rate = 1.0 - math.exp(-_DT_S * 4.7 / time_s)  # two equal lags: 95 % after time_s

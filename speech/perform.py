@@ -7,7 +7,7 @@ grants more anticipation, so that a face may open its mouth in surprise and stil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from animaface.robot.face.arkit import ARKIT_INDEX, FRAME_RATE_HZ, N_CHANNELS
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take
-from animaface.speech.emotion import NEUTRAL, EmotionLayer, EmotionMix, parse_emotion
+from animaface.speech.emotion import EMOTIONS, NEUTRAL, EmotionLayer, EmotionMix, parse_emotion
 from animaface.speech.layers import OPENERS, PauseGate, RestGate, mix
 from animaface.speech.life import Life, LifeOptions
 from animaface.speech.life.curves import min_jerk
 from animaface.speech.prosody import ProsodyFrames, ProsodyTracker
 from animaface.speech.sound import SAMPLE_RATE_HZ, Sound
 
+if TYPE_CHECKING:
+    from animaface.speech.hearing import FeelingListener
+
 Array = NDArray[np.float64]
 Emotion = str | EmotionMix | Sequence[tuple[float, str | EmotionMix]]
-"""'happy:0.7', a mix, or cues [(time_s, emotion), ...] for one that changes."""
+"""'happy:0.7', 'auto', a mix, or cues [(time_s, emotion), ...] for one that changes."""
 FILE_ANTICIPATION_S: Final = 0.25
 SETTLE_S: Final = 0.75
 """A performance ends so long after its sound, at rest."""
@@ -123,6 +126,8 @@ class Performer:
         self._cues = _cues(emotion)
         self._emotion = EmotionLayer()
         self._life = Life(seed, life)
+        self._listener: FeelingListener | None = None
+        self._felt = np.zeros((0, len(EMOTIONS) - 1))
         self._heard = ProsodyFrames.silence(0)
         self._values, self._phones = np.zeros((0, N_CHANNELS)), np.zeros((0, len(self.phone_names)))
         self._done = 0
@@ -139,6 +144,7 @@ class Performer:
                 "this performer has finished", next_step="make a new Performer for the next sound"
             )
         samples = _checked(samples)
+        self._feel(samples)
         return self._take_in(self._speech.push(samples), self._prosody.push(samples))
 
     def finish(self) -> PerformedFrames:
@@ -147,7 +153,21 @@ class Performer:
         frames = self._speech.flush()
         missing = len(self._values) + len(frames.values) - len(self._heard)
         silence = np.zeros(max(0, missing + 3 + self._beat_lead) * SAMPLE_RATE_HZ // 60, dtype=np.float32)
+        self._feel(silence)
         return self._take_in(frames, self._prosody.push(silence), last=True)
+
+    def _feel(self, samples: NDArray[np.float32]) -> None:
+        """Listen for feeling, from the moment on that somebody asks for it."""
+        if self._listener is None and any(
+            mix.heard > 0.0 for mix in (self._emotion.mix, *(m for _, m in self._cues))
+        ):
+            from animaface.speech.hearing import FeelingListener  # loads its network: only where it is wanted
+
+            self._listener = FeelingListener()
+            # frames of sound that nobody listened to
+            self._felt = np.zeros((len(self._heard), self._felt.shape[1]))
+        if self._listener is not None:
+            self._felt = np.concatenate([self._felt, self._listener.push(samples).intensity])
 
     def _take_in(
         self, frames: SpeechFramesLike, heard: ProsodyFrames, *, last: bool = False
@@ -159,8 +179,18 @@ class Performer:
         n = max(0, min(len(self._values), len(self._heard) - held))
         out = self._perform(n)
         self._values, self._phones, self._heard = self._values[n:], self._phones[n:], self._heard[n:]
+        self._felt = self._felt[n:]
         self._done += n
         return out
+
+    def _felt_on(self, part: slice) -> Array | None:
+        """[K, 7] intensities heard; frames that are not judged yet are like the last one that is."""
+        if self._listener is None:
+            return None
+        wanted = np.arange(part.start, part.stop)
+        if not len(self._felt):
+            return np.zeros((len(wanted), self._felt.shape[1]))
+        return np.asarray(self._felt[np.minimum(wanted, len(self._felt) - 1)])
 
     def _perform(self, n: int) -> PerformedFrames:
         """The first [n] frames of what is held."""
@@ -175,7 +205,7 @@ class Performer:
         pause = self._pause.advance(quiet)
         values = np.zeros((n, N_CHANNELS))
         for part in self._between_cues(heard.time_s):
-            mood = self._emotion.advance(heard[part])
+            mood = self._emotion.advance(heard[part], self._felt_on(part))
             lead = slice(part.start + self._beat_lead, part.stop + self._beat_lead)
             life = self._life.advance(self._heard[lead], mood)
             values[part] = mix(speech[part], touch[part], pause[part], mood, life)
