@@ -8,6 +8,7 @@ import numpy as np
 
 from animaface.robot.bus import Steps
 from animaface.robot.face.clock import Clock
+from animaface.robot.faults import RESPONSES, Fault
 from animaface.robot.limits import Array
 from animaface.robot.ring import Ring
 from animaface.robot.robot import RATE_HZ, Robot
@@ -23,6 +24,8 @@ FEEDBACK_HEAD = (
 FEEDBACK_EVERY = 10
 """Ticks from one row of feedback to the next."""
 _BIN_S, _BINS = 1e-5, 5000
+_IN_TIME_S = 2.0
+"""After so long without a late frame frames count as coming in time again."""
 
 
 def applied_width(n: int) -> int:
@@ -104,6 +107,9 @@ class ControlLoop:
         self._path: Callable[[float], Array] | None = None
         self._path_ends_s = 0.0
         self._request = robot.neutral_u.copy()
+        self._late = schedule.late
+        self._late_since_s: float | None = None  # when frames were found late first; None: they come in time
+        self._late_last_s = 0.0
 
     def arm(self) -> None:
         """Begin to switch on, one piece a tick."""
@@ -175,6 +181,7 @@ class ControlLoop:
         asked = self._path(now_s) if self._path is not None else self.schedule.at(now_s)
         if asked is not None:
             self._request = asked
+        self._mind_late(now_s)
         done = self.robot.send(self._request, now_s)
         if self._applied is not None:
             n = len(done.u)
@@ -188,6 +195,20 @@ class ControlLoop:
         if self._feedback is not None and self._since_feedback >= FEEDBACK_EVERY:
             self._since_feedback = 0
             self._feedback.append(self._feedback_row(now_s))
+
+    def _mind_late(self, now_s: float) -> None:
+        """Tell once when frames begin to come too late, and once when they are in time again."""
+        late, self._late = self.schedule.late - self._late, self.schedule.late
+        if late:
+            self._late_last_s = now_s
+            if self._late_since_s is None:
+                self._late_since_s = now_s
+                self.robot.tell(f"{RESPONSES[Fault.LATE].tell} ({Fault.LATE}: {self._late} frames so far)")
+        elif self._late_since_s is not None and now_s - self._late_last_s > _IN_TIME_S:
+            self.robot.tell(
+                f"motion comes in time again, after {self._late_last_s - self._late_since_s:.1f} s ({self._late} frames were late)"
+            )
+            self._late_since_s = None
 
     def _feedback_row(self, now_s: float) -> Array:
         n = len(self.robot.names)

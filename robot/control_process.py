@@ -133,15 +133,16 @@ class ControlProcess:
         self._tell(do="arm")
         return dict(self._await("armed", timeout_s)["poses"])
 
-    def push(self, due_s: float, u: ArrayLike) -> None:
+    def push(self, due_s: float, u: ArrayLike, *, replace: bool = False) -> None:
         """u[N] due at `due_s` of CLOCK_MONOTONIC (time.monotonic()), in order of time.
 
+        `replace`: what was pushed before and is not due yet is forgotten; the way goes from where it is.
         Each actuator's lag is taken off before: what is pushed is what the servo is to be told then.
         """
         frame = np.asarray(u, dtype=np.float64)
         if frame.shape != (len(self.names),):
             raise InputError(f"wanted u[{len(self.names)}], found {frame.shape}")
-        push_frame(self._frames, due_s, time.monotonic(), frame)
+        push_frame(self._frames, due_s, time.monotonic(), frame, replace=replace)
 
     def applied(self) -> AppliedLog:
         """The ticks since the last call."""

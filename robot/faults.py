@@ -102,7 +102,7 @@ RESPONSES: Final[dict[Fault, Response]] = {
         "the gate", "the gate",
     ),
     Fault.LATE: Response(
-        "keep_last", False, "frames came too late",
+        "keep_last", False, "motion came too late and was left out in part: this computer is too busy, or its network is",
         "due times", "due times",
     ),
     Fault.NOISE: Response(

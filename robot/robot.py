@@ -89,7 +89,7 @@ class Robot:
         warning = self._warning(devices, dropped)
         if warning:
             log.warning(warning)
-            self.events.append(Event(self._clock.now_s(), warning))
+            self.tell(warning)
         missing = {d.actuator: d.problem for d in devices if not d.present}
         self._faults = {name: f"{Fault.ABSENT}: {problem}" for name, problem in missing.items()}  # told
         return ConnectReport(devices, dropped, warning)
@@ -116,7 +116,7 @@ class Robot:
                 poses |= yield from self._arm_lane(lane, on)
             except AnimafaceError as e:
                 errors.append(e)
-                self.events.append(Event(self._clock.now_s(), e.message))
+                self.tell(e.message)
                 lane.seek(e.message)
             else:
                 on.append(lane)
@@ -250,6 +250,10 @@ class Robot:
         return np.where(np.isfinite(request), start + share * (request - start), request)
 
     # ---- state
+
+    def tell(self, text: str) -> None:
+        """Something the person should hear of, among the robot's own `events`."""
+        self.events.append(Event(self._clock.now_s(), text))
 
     def read(self) -> RobotState:
         """Fresh feedback of everything; waits some milliseconds for it."""

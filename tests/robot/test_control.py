@@ -13,7 +13,7 @@ from animaface.robot.control_process import AppliedLog, ControlProcess
 from animaface.robot.face.errors import AnimafaceError, DeviceError, InputError, TransportError
 from animaface.robot.ring import Ring
 from animaface.robot.robot import Robot
-from animaface.robot.schedule import TrajectorySchedule
+from animaface.robot.schedule import RingSchedule, TrajectorySchedule, frame_width, push_frame
 from animaface.sim.first_order import FirstOrderPlant
 from animaface.sim.process import SimProcess
 from animaface.sim.world import SimWorld
@@ -87,6 +87,31 @@ def test_a_loop_that_is_held_up_counts_every_deadline_it_lost() -> None:
     stats = run_control(robot, Slow(), world.clock, until=end_s)
     assert stats.missed == 3
     assert stats.ticks == 50
+
+
+def test_frames_that_come_too_late_are_told_once_and_their_end_too() -> None:
+    world, robot = lock_step("bench4")
+    robot.arm()
+    ring = Ring.create(512, frame_width(4))
+    loop = ControlLoop(robot, RingSchedule(ring), world.clock)
+    began_s = world.clock.now_s()
+    seen = len(robot.events)
+
+    def push(now_s: float) -> bool:
+        busy = 1.0 < now_s - began_s < 2.0
+        push_frame(ring, now_s + (-0.02 if busy else 0.05), now_s, robot.neutral_u)
+        return now_s - began_s > 6.0
+
+    loop.run(push)
+    ring.close()
+    told = [(e.time_s - began_s, e.text) for e in list(robot.events)[seen:]]
+    assert len(told) == 2, told
+    assert told[0][0] == pytest.approx(1.0, abs=0.1)
+    assert "too late" in told[0][1]
+    assert "busy" in told[0][1]
+    assert 3.9 < told[1][0] < 4.3
+    assert "in time again" in told[1][1]
+    assert loop.stats().late_frames > 50
 
 
 @pytest.fixture(scope="module")
