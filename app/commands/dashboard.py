@@ -9,21 +9,18 @@ import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
+import platformdirs
 import typer
 
+from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out
-from animaface.app.motion import Motion, motion_of
+from animaface.app.motion import motion_of
 from animaface.app.page.admission import Door, is_loopback, parse_listen, token_for
-from animaface.app.page.desk import Desk
 from animaface.app.page.face import Options, PageFace
-from animaface.app.page.frames import FramePacker
 from animaface.app.page.helm import Helm
-from animaface.app.page.projection import projection_of
-from animaface.app.page.server import PageServer
+from animaface.app.page.running import RunningPage
 from animaface.app.show import warn_uncalibrated
 from animaface.app.stage import parse_ports, stage
-from animaface.app.telemetry import RunReader
 from animaface.robot.config import load_face
 from animaface.robot.face.clock import RealClock
 
@@ -55,6 +52,9 @@ def run(
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
     hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
+    recordings: Annotated[
+        Path | None, typer.Option(help="Folder of recordings, instead of your own data folder.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
     json: Annotated[
@@ -77,15 +77,18 @@ def run(
     motion = motion_of(config, sim=sim, calibration=calibration, use_calibration=not hand_map)
     if not json:
         warn_uncalibrated(config, motion)
+    kept = recordings or Path(platformdirs.user_data_dir("animaface")) / "recordings"
     sys.setswitchinterval(_SWITCH_S)
     helm = Helm(RealClock())
     options = Options(source, device, output, sound=not no_sound, seed=seed)
     with (
+        ended_by_signals(),
         stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed) as where,
         PageFace(config, motion, where, helm, options) as running,
     ):
         told = _Told(door, as_json=json, open_browser=open_browser)
-        asyncio.run(_serve(running, helm, door, at_port, told))
+        page = RunningPage(running, helm, door, face=face, sim=sim, recordings=kept)
+        asyncio.run(_serve(page, at_port, told))
         numbers = {"face": config.id, **running.numbers()}
     if json:
         emit_json(numbers)
@@ -131,24 +134,8 @@ def _own_address() -> str:
         return str(s.getsockname()[0])
 
 
-async def _serve(face: PageFace, helm: Helm, door: Door, port: int, told: _Told) -> None:
+async def _serve(running: RunningPage, port: int, told: _Told) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    reader, drawn = RunReader(face.telemetry.rings), RunReader(face.telemetry.rings)
-    projection = projection_of(face.config, face.motion.folder)
-    neutral_u = np.array([a.neutral_u for a in face.config.actuators.values()])
-    server = PageServer(
-        Desk(face, helm, reader, projection), FramePacker(drawn, projection, neutral_u), door,
-        report=lambda: _report(face.motion),
-    )  # fmt: skip
-    try:
-        await server.serve(port, stop, told)
-    finally:
-        reader.close()
-        drawn.close()
-
-
-def _report(motion: Motion) -> bytes | None:
-    path = motion.folder / "report.html" if motion.folder is not None else None
-    return path.read_bytes() if path is not None and path.is_file() else None
+    await running.serve(port, stop, told)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from animaface.app.page.calibrating import Calibrating
 from animaface.app.page.emotion_plane import PLACES, mix_at
 from animaface.app.page.face import PageFace
 from animaface.app.page.frames import vitals
@@ -11,6 +12,7 @@ from animaface.app.page.helm import Helm
 from animaface.app.page.messages import FOR_EVERYBODY, Message
 from animaface.app.page.projection import Projection
 from animaface.app.page.steering import HEAD_RANGE_RAD, MOST_STYLE, STYLES
+from animaface.app.page.tapes import Replay, Tapes
 from animaface.app.page.voice import Voice
 from animaface.app.telemetry import RunReader
 from animaface.robot.face.arkit import ARKIT_NAMES, HEAD_NAMES
@@ -29,8 +31,12 @@ class NotAtHelmError(InputError):
 class Desk:
     """`act` on a page's message; `hello` and `vitals` for the pages. One thread."""
 
-    def __init__(self, face: PageFace, helm: Helm, reader: RunReader, projection: Projection) -> None:
+    def __init__(
+        self, face: PageFace, helm: Helm, reader: RunReader, projection: Projection, tapes: Tapes,
+        calibrating: Calibrating,
+    ) -> None:  # fmt: skip
         self.face, self.helm = face, helm
+        self.tapes, self.calibrating = tapes, calibrating
         self._reader, self._projection = reader, projection
         self._awaited: dict[int, str] = {}
         self._told = 0
@@ -95,7 +101,8 @@ class Desk:
             "mood": dict(face.mood.intensities), "styles": self._styles, "held": face.hand.held(),
             "saying": face.voice.title, "speaking": face.pipeline.state,
             "latency_ms": face.pipeline.latency_ms(),
-            "dropped_share": round(counts.dropped_share, 5), "at_s": time.monotonic(),
+            "recording": self.tapes.recording, "tapes": self.tapes.all(), "replaying": face.replaying,
+            "calibration": self.calibrating.told(), "dropped_share": round(counts.dropped_share, 5), "at_s": time.monotonic(),
         }  # fmt: skip
 
     def news(self) -> list[str]:
@@ -157,6 +164,24 @@ class Desk:
 
     def _file(self, page: int, name: str) -> None:
         self._awaited[page] = name
+
+    def _record(self, page: int, on: bool) -> None:
+        if on:
+            self.tapes.start()
+            return
+        told = self.tapes.stop()
+        if told:
+            self.face.told.append(told)
+
+    def _replay(self, page: int, name: str) -> None:
+        self.face.replay(Replay(name, self.tapes.load(name), self.face.config.names))
+
+    def _calibrate(self, page: int, quick: bool) -> None:
+        self.face.stop("a calibration is under way")
+        self.calibrating.start(quick=quick)
+
+    def _calibrate_end(self, page: int) -> None:
+        self.calibrating.end()
 
     def _hush(self, page: int) -> None:
         self.face.hush()

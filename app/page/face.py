@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.app.live.feed import Feed
+from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import Relaxation
 from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
@@ -20,6 +20,7 @@ from animaface.app.live.timelines import Captured, Played, needed_delay_s
 from animaface.app.motion import Motion
 from animaface.app.page.helm import Helm
 from animaface.app.page.steering import Hand, Styled
+from animaface.app.page.tapes import EASE_S, Replay
 from animaface.app.page.voice import Voice
 from animaface.app.telemetry import Telemetry
 from animaface.robot.config import FaceConfig
@@ -68,6 +69,8 @@ class PageFace:
         self.told: deque[str] = deque(maxlen=50)
         """For the person, newest last."""
         self._helm, self._ports = helm, ports
+        self._tape: Replay | None = None
+        self._taken = 0
         self._moving = threading.Lock()
         self._ending = threading.Event()
         self.frames = Styled(config, motion)
@@ -146,8 +149,7 @@ class PageFace:
             self.control.begin_rest()
         except AnimafaceError as e:  # its process is gone: the servos do their on_loss by themselves
             self.told.append(str(e))
-        self.voice.hush()
-        self.pipeline.interrupt()
+        self.hush()
         self.hand.let_go()
 
     def set_emotion(self, mix: EmotionMix) -> None:
@@ -156,7 +158,8 @@ class PageFace:
         self.pipeline.set_emotion(mix)
 
     def hush(self) -> None:
-        """The voice stops, the face goes on living."""
+        """Voice and replay stop, the face goes on living."""
+        self._tape = None
         self.voice.hush()
         self.pipeline.interrupt()
 
@@ -188,9 +191,41 @@ class PageFace:
         if lost is not None:
             self.stop(f"page {lost}, which drove the face, does not answer any more")
         if self.awake:
+            u = self._replayed(u, due_s)
             self.control.push(due_s, self.hand.apply(u, now_s, self.timeline.sound_at(due_s)))
 
+    def replay(self, tape: Replay) -> None:
+        """Its motor requests and sound instead of the performance, until it is over or `hush`."""
+        self.voice.hush()
+        if len(tape.samples) and isinstance(self.timeline, Played):
+            self._taken = self.feed.taken
+            self.feed.begin(tape.rate_hz, prebuffer_s=0.0)
+            self.feed.put(tape.samples)
+            self.feed.complete()
+        else:
+            tape.begin(self.clock.now_s() + EASE_S)
+        self._tape = tape
+
+    @property
+    def replaying(self) -> str:
+        """Name of the recording being replayed; '' when none is."""
+        tape = self._tape
+        return tape.name if tape is not None else ""
+
     # ---- inside
+
+    def _replayed(self, u: Array, due_s: float) -> Array:
+        tape = self._tape
+        if tape is None:
+            return u
+        if tape.waiting and self.feed.taken > self._taken and isinstance(self.timeline, Played):
+            position = self.timeline.written - (self.feed.taken - self._taken)
+            tape.begin(self.timeline.due_at(position / PLAY_RATE_HZ))
+        then = tape.apply(u, due_s)
+        if then is None:
+            self._tape = None
+            return u
+        return then
 
     def _new_timeline(self) -> Captured | Played:
         if self._microphone is not None:

@@ -46,7 +46,8 @@ class FramePacker:
         self._newest = _Newest(neutral_u.copy(), neutral_u.copy(), np.full(n, np.nan), np.zeros(N_CHANNELS))
         self._shapes: deque[tuple[float, Array]] = deque(maxlen=512)
         self._sound: deque[tuple[float, float]] = deque(maxlen=512)  # (heard at, mean square)
-        self._sealed_mm = 1e3 * float(lm.lip_gap_m(lm.neutral_m()))
+        projection.follow(neutral_u, self._newest.position)
+        self._sealed_mm = 1e3 * float(lm.lip_gap_m(projection.landmarks()[0]))
 
     def frame(self, now_s: float) -> bytes:
         """The newest, as of `now_s` (CLOCK_MONOTONIC)."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from animaface.robot.face.clock import Clock
 
-PATIENCE_S: Final = 1.0
+PATIENCE_S: Final = 1.5
 """A page that has not answered for so long is gone: the browser hangs, the phone sleeps, the radio is dead."""
 ASK_S: Final = 0.25
 """How often every page is asked."""

@@ -44,10 +44,12 @@ _FIELDS: Final[dict[str, dict[str, _Check]]] = {
     "motor": {"name": _name, "value": _maybe_number}, "puppet": {"on": _flag}, "let_go": {},
     "demo": {}, "say": {"text": _text}, "file": {"name": _name}, "hush": {},
     "record": {"on": _flag}, "replay": {"name": _name}, "watch": {"picture": _flag},
-    "calibrate": {"quick": _flag}, "calibrate_end": {}, "calibration_use": {},
+    "calibrate": {"quick": _flag}, "calibrate_end": {},
 }  # fmt: skip
 FOR_EVERYBODY: Final = frozenset({"alive", "stop", "start", "take", "leave", "watch"})
 """What a page may say without holding the helm."""
+SLOW: Final = frozenset({"start", "say", "record", "replay", "calibrate", "calibrate_end"})
+"""What may take longer than a STOP may wait: done beside."""
 
 
 @dataclass(frozen=True)

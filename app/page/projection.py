@@ -100,7 +100,7 @@ class BySelfModel:
         """The command through lag, play and creep; a servo that doesn't follow is believed."""
         if not len(self._q):
             self._start(u)
-        self._past.appendleft(np.asarray(u, dtype=np.float64))
+        self._past.appendleft(np.array(u, dtype=np.float64))
         past = np.stack(list(self._past))
         low = np.minimum(self._delay.astype(int), len(past) - 1)
         high, column = np.minimum(low + 1, len(past) - 1), np.arange(len(u))

@@ -10,7 +10,7 @@ import logging
 import mimetypes
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -21,7 +21,7 @@ from animaface.app.page.admission import COOKIE, Door
 from animaface.app.page.desk import MOST_SOUND, Desk
 from animaface.app.page.frames import RATE_HZ, FramePacker, mesh
 from animaface.app.page.helm import ASK_S
-from animaface.app.page.messages import Message, parse
+from animaface.app.page.messages import SLOW, Message, parse
 from animaface.robot.face.errors import AnimafaceError, MissingDependencyError, TransportError
 
 log = logging.getLogger("animaface.page")
@@ -72,6 +72,7 @@ class PageServer:
         self._files = _static_files()
         self._pages: dict[int, _Page] = {}
         self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def serve(self, port: int, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
@@ -159,14 +160,14 @@ class PageServer:
             message = parse(said)
             if message.kind == "watch":
                 page.wants_picture = bool(message.fields["picture"])
-            if message.kind == "start":  # may have to revive a process; a STOP must get through meanwhile
-                asyncio.get_running_loop().create_task(self._start(number, page, message))
+            if message.kind in SLOW:  # a STOP must get through meanwhile
+                self._beside(self._act_slowly(number, page, message))
                 return
             self._desk.act(number, message)
         except AnimafaceError as e:
             await page.connection.send(_error(e))
 
-    async def _start(self, number: int, page: _Page, message: Message) -> None:
+    async def _act_slowly(self, number: int, page: _Page, message: Message) -> None:
         try:
             await asyncio.to_thread(self._desk.act, number, message)
         except AnimafaceError as e:
@@ -177,6 +178,11 @@ class PageServer:
             await page.connection.send(message)
         except self._closed:
             return
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # a task that nobody holds may be collected
+        task.add_done_callback(self._tasks.discard)
 
     async def _ask(self) -> None:
         """Whether the pages still live; a browser answers from its message handler, in the background too."""
@@ -205,7 +211,7 @@ class PageServer:
             if _is_full(page):
                 page.skipped += 1
                 continue
-            asyncio.get_running_loop().create_task(self._send(page, message))
+            self._beside(self._send(page, message))
 
 
 def _is_full(page: _Page) -> bool:

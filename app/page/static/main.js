@@ -60,6 +60,10 @@ $("file").addEventListener("change", async () => {
   link.send(await file.arrayBuffer());
   $("file").value = "";
 });
+$("record").addEventListener("click", () => act("record", { on: $("record").getAttribute("aria-pressed") !== "true" }));
+$("calibrate-quick").addEventListener("click", () => act("calibrate", { quick: true }));
+$("calibrate-full").addEventListener("click", () => act("calibrate", { quick: false }));
+$("calibrate-end").addEventListener("click", () => act("calibrate_end"));
 $("puppet").addEventListener("click", () => act("puppet", { on: $("puppet").getAttribute("aria-pressed") !== "true" }));
 for (const id of ["let-go", "let-go-motors"]) $(id).addEventListener("click", () => act("let_go"));
 $("find-shape").addEventListener("input", (e) => state.shapes?.find(e.target.value));
@@ -176,9 +180,56 @@ link.addEventListener("vitals", ({ detail: v }) => {
   }
   if (v.saying) $("voice-note").textContent = `Saying: ${v.saying}`;
   else if ($("voice-note").textContent.startsWith("Saying")) $("voice-note").textContent = "";
+  moodPoint(v.mood);
   latency(v);
+  recordings(v);
+  calibration(v.calibration);
   faults(v);
 });
+
+// The pad follows what the face feels, whoever asked for it, unless a hand is on it.
+function moodPoint(mood) {
+  if (performance.now() - lastPad < 900 || document.activeElement === $("valence") || document.activeElement === $("arousal")) return;
+  let [v, a] = [0, 0];
+  for (const [name, share] of Object.entries(mood)) { v += share * state.hello.emotions[name][0]; a += share * state.hello.emotions[name][1]; }
+  if (Math.hypot(v - pad.point[0], a - pad.point[1]) > 0.02) pad.put(v, a);
+}
+
+function recordings(v) {
+  const on = v.recording !== "";
+  $("record").setAttribute("aria-pressed", on);
+  $("record").textContent = on ? "Stop recording" : "Record";
+  $("record-note").textContent = on ? `writing ${v.recording}` : v.replaying ? `replaying ${v.replaying}` : "";
+  const now = JSON.stringify([v.tapes.filter((t) => t.name !== v.recording), v.replaying, v.awake && state.mine]);
+  if (now === state.tapes) return;
+  state.tapes = now;
+  $("recordings").replaceChildren(...v.tapes.filter((t) => t.name !== v.recording).slice(0, 30).map((t) => {
+    const play = make("button", { type: "button", disabled: !(v.awake && state.mine), "aria-label": `Replay ${t.name}` }, v.replaying === t.name ? "Replaying" : "Replay");
+    play.addEventListener("click", () => act("replay", { name: t.name }));
+    return make("li", {}, make("span", {}, t.name), make("small", { className: "dim" }, `${t.when} · ${t.mb} MB`), play);
+  }));
+  if (!v.tapes.length) $("recordings").replaceChildren(make("li", { className: "note" }, "Nothing is recorded yet. A recording holds sound, shapes, commands, feedback and faults; it opens in Foxglove and PlotJuggler."));
+}
+
+function calibration(c) {
+  const now = JSON.stringify(c);
+  if (now === state.calibration) return;
+  const ended = c.ended && state.calibration && JSON.parse(state.calibration).ended !== c.ended;
+  state.calibration = now;
+  $("calibrate-end").hidden = !c.running;
+  $("calibrate-quick").disabled = $("calibrate-full").disabled = c.running;
+  $("calibration-progress").hidden = !c.running;
+  if (c.running && c.step) {
+    const left = c.remaining_s ? `, about ${c.remaining_s < 90 ? `${Math.ceil(c.remaining_s)} s` : `${Math.ceil(c.remaining_s / 60)} min`} left of this step` : "";
+    $("calibration-step").textContent = `${c.step}: ${c.done} of ${c.total}${left}`;
+    $("calibration-bar").value = c.done / Math.max(1, c.total);
+  }
+  $("calibration-log").replaceChildren(...c.said.map((text) => make("li", {}, text)));
+  $("calibration-numbers").replaceChildren(...Object.entries(c.numbers).map(([name, x]) => make("div", {}, make("dt", {}, name), make("dd", {}, x.toFixed(3)))));
+  if (c.ended === "done") { $("report").hidden = false; $("calibration-now").textContent = "A new calibration is there. It is used from the next start of the dashboard on."; }
+  else if (c.ended) $("calibration-now").textContent = `The calibration ended: ${c.ended}`;
+  if (ended) politely($("calibration-now").textContent);
+}
 
 link.addEventListener("lost", () => {
   if (!state.hello) return;
@@ -249,7 +300,7 @@ function draw() {
   if (frame && state.stage) {
     state.frame = null;
     state.stage.show(frame);
-    curves.draw();
+    if (state.fps === undefined || state.fps > 20 || slow % 3 === 0) curves.draw();
     if (!$("pane-motors").hidden) state.motors?.live(frame, true);
     if (++slow % 3 === 0) {
       if (!$("pane-shapes").hidden) state.shapes?.live(frame.values);

@@ -59,17 +59,17 @@ export class Shapes {
     });
     box.replaceChildren();
     for (const [group, members] of groups) {
-      const title = make("h3", { className: "group-name" }, group);
-      box.append(title);
+      const title = make("h3", { className: "group-name" }, group), section = make("section", {}, title);
+      box.append(section);
       for (const [name, i] of members) {
         const range = name.startsWith("head") ? hello.head_range_rad : null;
         const input = make("input", { type: "range", min: range ? -range : 0, max: range ?? 1, step: 0.01, value: 0, id: `shape-${name}` });
         const slider = new Slider(name, name, input, onHold);
         slider.index = i;
         slider.box = make("div", { className: "slide" }, make("label", { htmlFor: input.id, title: name }, name), input, slider.out, slider.free);
-        slider.title = title;
+        slider.section = section;
         slider.mark(false);
-        box.append(slider.box);
+        section.append(slider.box);
         this.all.push(slider);
       }
     }
@@ -78,13 +78,13 @@ export class Shapes {
   live(values) { for (const s of this.all) s.live(values[s.index]); }
   told(held) { for (const s of this.all) s.told(held[s.name]); }
   find(text) {
-    const wanted = text.trim().toLowerCase(), titles = new Map();
+    const wanted = text.trim().toLowerCase(), sections = new Map();
     for (const s of this.all) {
       const fits = s.name.toLowerCase().includes(wanted);
       s.box.hidden = !fits;
-      titles.set(s.title, titles.get(s.title) || fits);
+      sections.set(s.section, sections.get(s.section) || fits);
     }
-    for (const [title, any] of titles) title.hidden = !any;
+    for (const [section, any] of sections) section.hidden = !any;
   }
 }
 
@@ -95,8 +95,9 @@ export class Motors {
     const groups = Map.groupBy ? Map.groupBy(hello.actuators, (a) => a.region) : groupBy(hello.actuators);
     box.replaceChildren();
     for (const [region, members] of groups) {
-      box.append(make("h3", { className: "group-name" }, region));
-      for (const a of members) box.append(this.row(a, hello.actuators.indexOf(a), onHold, onPick));
+      const section = make("section", {}, make("h3", { className: "group-name" }, region));
+      box.append(section);
+      for (const a of members) section.append(this.row(a, hello.actuators.indexOf(a), onHold, onPick));
     }
   }
 

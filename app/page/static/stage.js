@@ -1,6 +1,6 @@
 // The face in WebGL, drawn by hand: skin, eyes, mouth; light from a bench lamp and a cool window behind.
 
-import { buildBall, buildMouth, buildSkin, buildTeeth, deform, deformMouth, makeScratch, pivot } from "./surface.js";
+import { buildBall, buildMouth, buildNeck, buildSkin, buildTeeth, deform, deformMouth, makeScratch, pivot } from "./surface.js";
 
 const VERTEX = `
 attribute vec3 position; attribute vec3 normal; attribute vec3 colour;
@@ -29,7 +29,7 @@ vec3 light(vec3 albedo, vec3 n, vec3 v, float gloss) {
 void main() {
   vec3 n = normalize(N), v = normalize(-P);
   if (kind > 1.5) { gl_FragColor = vec4(0.44, 0.76, 1.0, 0.55); return; }
-  if (!gl_FrontFacing && kind < 0.5) n = -n;
+  if (!gl_FrontFacing && kind < 0.1) n = -n;
   vec3 c = C; float gloss = shine;
   if (kind > 0.5) {
     float a = acos(clamp(dot(normalize(M), vec3(0.0, 0.0, 1.0)), -1.0, 1.0));
@@ -80,6 +80,7 @@ export class Stage {
       mouth: part(gl, this.mouth.count, this.mouth.triangles, this.mouth.colours),
       eye: fixed(gl, { ...ball, vertices: bulge }, [0.8, 0.8, 0.8], true),
       upper: fixed(gl, buildTeeth(-32.5, -47, 46.2), null, false),
+      neck: fixed(gl, buildNeck(), null, false),
       lower: fixed(gl, buildTeeth(-59, -48.8, 44.5), null, false),
     };
     const edges = new Set();
@@ -95,7 +96,7 @@ export class Stage {
   // A slow machine gets fewer pixels, a quick one gets them back.
   adapt(fps, wanted) {
     const before = this.detail;
-    if (fps < 0.75 * wanted) this.detail = Math.max(0.4, this.detail * 0.75);
+    if (fps < 0.75 * wanted) this.detail = Math.max(0.35, this.detail * (fps < 0.3 * wanted ? 0.45 : 0.75));
     else if (fps > 0.95 * wanted) this.detail = Math.min(1, this.detail * 1.06);
     if (this.detail !== before) this.dirty = true;
   }
@@ -126,17 +127,21 @@ export class Stage {
     const portrait = Math.max(1, (0.86 * h) / w);
     gl.uniformMatrix4fv(p.project, false, perspective(0.42, w / h, 100, 3000));
     gl.uniformMatrix4fv(p.view, false, orbit(this.turn, 640 * portrait));
+    gl.uniform1f(p.kind, 0.25);
+    gl.uniformMatrix4fv(p.model, false, moved([0, 0, 0]));
+    this.put(this.parts.neck, 0.12, false);
+    gl.uniform1f(p.kind, 0);
     const model = headPose(this.head);
     gl.uniformMatrix4fv(p.model, false, model);
-    gl.uniform1f(p.kind, 0);
     deform(this.skin, this.landmarks, this.parts.skin.data, this.scratch);
     this.put(this.parts.skin, 0.22, true);
     deformMouth(this.mouth, this.landmarks, this.parts.mouth.data);
     this.put(this.parts.mouth, 0.08, true);
-    this.put(this.parts.upper, 0.5, false);
+    gl.uniform1f(p.kind, 0.25);
+    this.put(this.parts.upper, 0.15, false);
     const drop = this.landmarks[3 * 152 + 1] - this.neutral[3 * 152 + 1], back = this.landmarks[3 * 152 + 2] - this.neutral[3 * 152 + 2];
     gl.uniformMatrix4fv(p.model, false, times(model, moved([0, 0.85 * drop, 0.85 * back])));
-    this.put(this.parts.lower, 0.5, false);
+    this.put(this.parts.lower, 0.15, false);
     gl.uniform1f(p.kind, 1);
     for (const [side, iris] of [["right", 468], ["left", 473]]) {
       const centre = this.mesh.eye_centre_mm[side];
@@ -238,7 +243,7 @@ function part(gl, count, triangles, colours) {
 function fixed(gl, shape, colour, round) {
   const colours = shape.colours ?? Float32Array.from(shape.vertices.flatMap(() => colour));
   const made = part(gl, shape.count, shape.triangles, colours);
-  shape.vertices.forEach((v, i) => made.data.set([...v, ...(round ? v : [0.25 * v[0] / 20, 0, 1])], 6 * i));
+  shape.vertices.forEach((v, i) => made.data.set([...v, ...(shape.normals?.[i] ?? (round ? v : [0.25 * v[0] / 20, 0, 1]))], 6 * i));
   gl.bindBuffer(gl.ARRAY_BUFFER, made.vertices);
   gl.bufferData(gl.ARRAY_BUFFER, made.data, gl.STATIC_DRAW);
   return made;
@@ -277,5 +282,5 @@ function facing(gaze) {
 function orbit({ yaw, pitch, far }, distance) {
   const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
   const turn = times(rotated([1, 0, 0, 0, cp, -sp, 0, sp, cp]), rotated([cy, 0, sy, 0, 1, 0, -sy, 0, cy]));
-  return times(moved([0, 0, -distance * far]), times(turn, moved([0, 6, 0])));
+  return times(moved([0, 0, -distance * far]), times(turn, moved([0, 14, 0])));
 }

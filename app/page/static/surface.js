@@ -201,7 +201,7 @@ export function deformMouth(mouth, landmarks, out) {
 
 export function buildTeeth(gumY, edgeY, frontZ) {
   const columns = 33, vertices = [], triangles = [], colours = [];
-  for (const [y, tone] of [[gumY, 0.35], [0.5 * (gumY + edgeY), 0.72], [edgeY, 0.8]]) {
+  for (const [y, tone] of [[gumY, 0.14], [0.5 * (gumY + edgeY), 0.42], [edgeY, 0.55]]) {
     for (let c = 0; c < columns; c++) {
       const turn = -1.15 + (2.3 * c) / (columns - 1);
       vertices.push([(20 * Math.sin(turn)) / Math.sin(1.15), y, frontZ - 30 * (1 - Math.cos(turn))]);
@@ -233,4 +233,25 @@ export function buildBall(radius, rows = 20, columns = 28) {
     }
   }
   return { vertices, triangles, count: vertices.length };
+}
+
+// From under the skull to the bench: dark, it carries the head and doesn't turn with it.
+export function buildNeck() {
+  const vertices = [], triangles = [], colours = [], columns = 32;
+  const rings = [[-62, 50, 46, -58], [-95, 47, 44, -62], [-125, 52, 47, -64], [-150, 66, 54, -66], [-172, 96, 66, -68], [-190, 132, 78, -70], [-214, 150, 84, -72]];
+  rings.forEach(([y, wide, deep, z], r) => {
+    for (let c = 0; c < columns; c++) {
+      const turn = (2 * Math.PI * c) / columns, tone = 1 - 0.8 * Math.max(0, (r - 2) / 4);
+      vertices.push([wide * Math.cos(turn), y, z + deep * Math.sin(turn)]);
+      colours.push(...METAL.map((v) => 0.85 * v * tone * (r % 2 ? 0.86 : 1)));
+    }
+  });
+  for (let r = 0; r + 1 < rings.length; r++) {
+    for (let c = 0; c < columns; c++) {
+      const a = r * columns + c, b = r * columns + ((c + 1) % columns);
+      triangles.push([a, b, a + columns], [b, b + columns, a + columns]);
+    }
+  }
+  const normals = vertices.map(([x, , z]) => { const n = Math.hypot(x, z + 64); return [x / n, 0.25, (z + 64) / n]; });
+  return { vertices, triangles, colours: new Float32Array(colours), normals, count: vertices.length };
 }
