@@ -1,11 +1,28 @@
 """Serial lines for the commands that speak to them outside the control process."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+import typer
+
+from animaface.robot.bringup.ports import SerialPort, port_at, serial_ports
 from animaface.robot.bringup.scan import OpenAt
 from animaface.robot.config import FaceConfig
 from animaface.robot.serial_transport import SerialTransport, find_port
 from animaface.robot.transport import Transport
+
+PortsOption = Annotated[
+    list[str] | None,
+    typer.Option("--port", help="Look at this port only (a path or usb:VID:PID[:SERIAL]; may be repeated)."),
+]
+BaudsOption = Annotated[
+    list[int] | None, typer.Option("--baud", help="Ask for Dynamixel at this speed only (may be repeated).")
+]
+
+
+def wanted_ports(named: Sequence[str] | None) -> list[SerialPort]:
+    """Those that were named, else all with a USB identity. TransportError: one is not plugged in."""
+    return [port_at(find_port(p)) for p in named] if named else serial_ports()
 
 
 def opener(port: str) -> OpenAt:

@@ -3,12 +3,12 @@
 import ctypes
 from functools import cache
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.errors import MissingDependencyError
+from animaface.sim.native import NativeHandle, Signatures, declare
 
 MAX_REPLY = 512
 
@@ -41,7 +41,7 @@ def _declare(library: ctypes.CDLL) -> None:
     pointer, u8, u16, u32, u64 = (
         ctypes.c_void_p, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64,
     )  # fmt: skip
-    signatures: dict[str, tuple[type | None, list[type]]] = {
+    signatures: Signatures = {
         "boardsim_new": (pointer, [u8, u8, u32, u8, u64]),
         "boardsim_free": (None, [pointer]),
         "boardsim_advance": (None, [pointer, u64]),
@@ -55,22 +55,20 @@ def _declare(library: ctypes.CDLL) -> None:
         "boardsim_state": (u8, [pointer]),
         "boardsim_size": (u32, []),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
+    declare(library, signatures)
 
 
-class BoardCore:
+class BoardCore(NativeHandle):
     """One board: time and bytes in, pulses and bytes out."""
 
     def __init__(
         self, board_id: int, n_channels: int, *, boot_id: int = 1, reset_cause: int = 1, now_us: int = 0
     ) -> None:
         self._core = load_core()
-        self._handle = self._core.boardsim_new(board_id, n_channels, boot_id, reset_cause, now_us)
-        if not self._handle:
+        handle = self._core.boardsim_new(board_id, n_channels, boot_id, reset_cause, now_us)
+        if not handle:
             raise MemoryError("no memory for a virtual servo board")
+        super().__init__(handle, self._core.boardsim_free)
         self.pulses_us: NDArray[np.uint16] = np.zeros(n_channels, np.uint16)
         """[n_channels] widths that the PWM timers put out now, us; 0: a true low. See `update_pulses`."""
         self._pulses_at = self.pulses_us.ctypes.data
@@ -113,19 +111,3 @@ class BoardCore:
     def state(self) -> int:
         """0 disarmed, 1 armed, 2 tripped."""
         return int(self._core.boardsim_state(self._handle))
-
-    def close(self) -> None:
-        """Free the board; safe twice."""
-        if self._handle:
-            self._core.boardsim_free(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self.close()

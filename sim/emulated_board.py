@@ -44,7 +44,6 @@ class EmulatedBoard(VirtualBoard):
         self.actuators = tuple(actuators)
         self.gone = set()
         self.blocked = {}
-        self.blocked = {}
         self._channels = np.array([a.channel for a in self.actuators], np.intp)
         self._middle_us = [raw_middle(a) for a in self.actuators]
         self._rad_per_us = [rad_per_raw(a) for a in self.actuators]
@@ -115,7 +114,6 @@ class EmulatedBoard(VirtualBoard):
             width_us = 0.0 if actuator.name in self.gone else float(widths_us[k])
             if width_us != self._seen_us[k] or width_us == 0.0:
                 goal = (width_us - self._middle_us[k]) * self._rad_per_us[k] if width_us else None
-                goal = self.blocked.get(actuator.name, goal)
                 goal = self.blocked.get(actuator.name, goal)
                 self.plant.set_drive(actuator.name, Drive(goal))
             self._seen_us[k] = width_us

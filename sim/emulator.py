@@ -11,12 +11,13 @@ import struct
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.errors import InputError, MissingDependencyError
+from animaface.sim.native import NativeHandle, Signatures, declare
 
 CPU_HZ: Final = 16_000_000
 CYCLES_PER_US: Final = 16
@@ -72,7 +73,7 @@ def load_shim() -> ctypes.CDLL:
 def _declare(library: ctypes.CDLL) -> None:
     pointer, chars, real, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double, ctypes.c_int
     u8, u32, u64 = ctypes.c_uint8, ctypes.c_uint32, ctypes.c_uint64
-    signatures: dict[str, tuple[type | None, list[type]]] = {
+    signatures: Signatures = {
         "emu_new": (pointer, [chars, u32, chars, u32, u32]),
         "emu_free": (None, [pointer]),
         "emu_run": (None, [pointer, u64]),
@@ -95,10 +96,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "emu_widths": (None, [pointer, pointer, pointer]),
         "emu_pulses": (u32, [pointer, pointer, u32]),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
+    declare(library, signatures)
 
 
 def read_hex(path: Path) -> bytes:
@@ -140,8 +138,8 @@ def eeprom_image(
     return (b"\xff" * 16 + record).ljust(EEPROM_SIZE, b"\xff")
 
 
-class Emulator:
-    """One powered board. Time is us since power-on and moves only in `advance`."""
+class Emulator(NativeHandle):
+    """One powered board; `close` takes the power away. Time is us since power-on and moves only in `advance`."""
 
     def __init__(
         self, image: Path | None = None, *, eeprom: bytes | None = None, chips: int = 3, n_channels: int = N_CHANNELS
@@ -150,9 +148,10 @@ class Emulator:
         self._shim = load_shim()
         flash = read_hex(image or image_path())
         memory = (eeprom or b"").ljust(EEPROM_SIZE, b"\xff")
-        self._handle = self._shim.emu_new(flash, len(flash), memory, EEPROM_SIZE, (1 << chips) - 1)
-        if not self._handle:
+        handle = self._shim.emu_new(flash, len(flash), memory, EEPROM_SIZE, (1 << chips) - 1)
+        if not handle:
             raise InputError("simavr does not take this image", next_step="make -C firmware mega")
+        super().__init__(handle, self._shim.emu_free)
         self._out = ctypes.create_string_buffer(_FETCH)
         self._widths_us = np.zeros(N_CHANNELS)
         self._seen = np.zeros(N_CHANNELS, np.uint64)
@@ -279,19 +278,3 @@ class Emulator:
         out = ctypes.create_string_buffer(EEPROM_SIZE)
         self._shim.emu_eeprom(self._handle, out, EEPROM_SIZE)
         return out.raw
-
-    def close(self) -> None:
-        """Power off; safe twice."""
-        if self._handle:
-            self._shim.emu_free(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self.close()

@@ -7,16 +7,14 @@ import typer
 
 from animaface.app.asking import AskingPrompter, ended_by_signals
 from animaface.app.console import emit_json, err, out
-from animaface.app.lines import opener
+from animaface.app.lines import BaudsOption, PortsOption, opener, wanted_ports
 from animaface.calibration.bringup.naming import name_servos
 from animaface.robot.bringup.draft import Draft, face_id_of
 from animaface.robot.bringup.edit import read_text, save_text
-from animaface.robot.bringup.ports import port_at, serial_ports
 from animaface.robot.bringup.scan import BAUDS, ask_port
 from animaface.robot.config import parse_face
 from animaface.robot.face.clock import RealClock
 from animaface.robot.face.errors import InputError
-from animaface.robot.serial_transport import find_port
 
 NAME = "init"
 EXAMPLE = "animaface init -o my_face.yaml"
@@ -26,13 +24,8 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="The face file to write.")] = Path(
         "my_face.yaml"
     ),
-    port: Annotated[
-        list[str] | None,
-        typer.Option(help="Look at this port only (a path or usb:VID:PID[:SERIAL]; may be repeated)."),
-    ] = None,
-    baud: Annotated[
-        list[int] | None, typer.Option(help="Ask for Dynamixel at this speed only (may be repeated).")
-    ] = None,
+    port: PortsOption = None,
+    baud: BaudsOption = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask before adding to a file that exists.")
     ] = False,
@@ -50,7 +43,7 @@ def run(
         if earlier.strip() and not yes and not prompter.confirm(question, default=False):
             raise InputError(f"{output} is left as it is", next_step="animaface init -o ANOTHER.yaml")
         answers = []
-        for one in [port_at(find_port(p)) for p in port] if port else serial_ports():
+        for one in wanted_ports(port):
             prompter.say(f"looking at {one.path} ...")
             answers.append(ask_port(one, opener(one.path), clock, bauds=baud or BAUDS))
             if answers[-1].problem:

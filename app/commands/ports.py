@@ -6,25 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from animaface.app.console import emit_json, err, out
-from animaface.app.lines import opener
+from animaface.app.lines import BaudsOption, PortsOption, opener, wanted_ports
 from animaface.robot.bringup.checks import Defect, check_answer
-from animaface.robot.bringup.ports import SerialPort, holder, port_at, serial_ports
+from animaface.robot.bringup.ports import SerialPort, holder
 from animaface.robot.bringup.scan import BAUDS, PortAnswer, ask_port
 from animaface.robot.face.clock import RealClock
-from animaface.robot.serial_transport import find_port
 
 NAME = "ports"
 EXAMPLE = "animaface ports --port /dev/ttyUSB0"
 
 
 def run(
-    port: Annotated[
-        list[str] | None,
-        typer.Option(help="Look at this port only (a path or usb:VID:PID[:SERIAL]; may be repeated)."),
-    ] = None,
-    baud: Annotated[
-        list[int] | None, typer.Option(help="Ask for Dynamixel at this speed only (may be repeated).")
-    ] = None,
+    port: PortsOption = None,
+    baud: BaudsOption = None,
     no_ask: Annotated[bool, typer.Option("--no-ask", help="List the ports; send nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
@@ -32,9 +26,8 @@ def run(
 
     Only a ping, a HELLO and reads are sent: nothing moves, nothing is stored.
     """
-    found = [port_at(find_port(p)) for p in port] if port else serial_ports()
     answers = []
-    for one in found:
+    for one in wanted_ports(port):
         if no_ask:
             answers.append(_only_listed(one))
             continue

@@ -1,5 +1,7 @@
 """Drawing with MuJoCo's offscreen renderer: one skin per part, its vertices written every frame."""
 
+from dataclasses import dataclass
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,29 @@ from animaface.sim.render.surface import Normals
 
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the camera stands (m), its upright angle of view (deg), how it is turned (rad: to the left, up,
+    about its axis) and the light: direction of the main light and strengths of main, fill, rim and all round."""
+
+    camera_m: tuple[float, float, float] = (0.0, -0.004, 0.64)
+    fovy_deg: float = 25.0
+    turn_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    main_dir: tuple[float, float, float] = (0.42, -0.48, -0.86)
+    main: float = 1.0
+    fill: float = 1.0
+    ambient: float = 1.0
+
+    def axes(self) -> str:
+        """MuJoCo's xyaxes of the camera."""
+        (cy, cx, cz), (sy, sx, sz) = np.cos(self.turn_rad), np.sin(self.turn_rad)
+        turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array(
+            [[1, 0, 0], [0, cx, -sx], [0, sx, cx]]
+        )
+        turn = turn @ np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+        return _numbers(turn[:, :2].T)
 
 
 def _numbers(x: Array) -> str:
@@ -27,7 +52,9 @@ def _skin_xml(part: Part, vertices: Array) -> str:
     )
 
 
-def _scene_xml(parts: tuple[Part, ...], vertices: list[Array], size: tuple[int, int], samples: int) -> str:
+def _scene_xml(
+    parts: tuple[Part, ...], vertices: list[Array], size: tuple[int, int], samples: int, view: View
+) -> str:
     assets, skins = [], []
     for part, x in zip(parts, vertices, strict=True):
         h, w = part.texture.shape[:2]
@@ -37,13 +64,14 @@ def _scene_xml(parts: tuple[Part, ...], vertices: list[Array], size: tuple[int, 
             f'shininess="{0.25 + 0.7 * part.shine:.3g}" rgba="1 1 1 1"/>'
         )
         skins.append(_skin_xml(part, x))
+    main, fill = view.main, view.fill
     return f"""
 <mujoco model="figure">
   <compiler angle="radian"/>
   <visual>
     <global offwidth="{size[0]}" offheight="{size[1]}" fovy="24"/>
     <quality offsamples="{samples}" shadowsize="1024"/>
-    <headlight ambient="0.30 0.30 0.31" diffuse="0.16 0.16 0.16" specular="0.05 0.05 0.05"/>
+    <headlight ambient="{_numbers(view.ambient * np.array([0.30, 0.30, 0.31]))}" diffuse="0.16 0.16 0.16" specular="0.05 0.05 0.05"/>
     <map znear="0.05" zfar="30"/>
   </visual>
   <asset>
@@ -52,10 +80,10 @@ def _scene_xml(parts: tuple[Part, ...], vertices: list[Array], size: tuple[int, 
   </asset>
   <worldbody>
     <body name="world_anchor"/>
-    <light pos="-0.45 0.55 0.9" dir="0.42 -0.48 -0.86" directional="true" diffuse="0.66 0.63 0.59" specular="0.35 0.35 0.35" castshadow="false"/>
-    <light pos="0.8 0.1 0.6" dir="-0.85 -0.05 -0.5" directional="true" diffuse="0.17 0.18 0.20" specular="0.1 0.1 0.1" castshadow="false"/>
+    <light pos="-0.45 0.55 0.9" dir="{_numbers(np.array(view.main_dir))}" directional="true" diffuse="{_numbers(main * np.array([0.66, 0.63, 0.59]))}" specular="{_numbers(main * np.full(3, 0.35))}" castshadow="false"/>
+    <light pos="0.8 0.1 0.6" dir="-0.85 -0.05 -0.5" directional="true" diffuse="{_numbers(fill * np.array([0.17, 0.18, 0.20]))}" specular="0.1 0.1 0.1" castshadow="false"/>
     <light pos="0.3 0.6 -0.8" dir="-0.2 -0.5 0.8" directional="true" diffuse="0.16 0.17 0.19" specular="0.1 0.1 0.1" castshadow="false"/>
-    <camera name="front" pos="0 -0.004 0.64" xyaxes="1 0 0 0 1 0" fovy="25"/>
+    <camera name="front" pos="{_numbers(np.array(view.camera_m))}" xyaxes="{view.axes()}" fovy="{view.fovy_deg:.6g}"/>
   </worldbody>
   <deformable>{"".join(skins)}</deformable>
 </mujoco>"""
@@ -64,11 +92,21 @@ def _scene_xml(parts: tuple[Part, ...], vertices: list[Array], size: tuple[int, 
 class Painter:
     """Draws snapshots of one face. `close` it, or use it as a context manager."""
 
-    def __init__(self, shape: Shape, neutral: Array, size: tuple[int, int], *, samples: int = 4) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        neutral: Array,
+        size: tuple[int, int],
+        *,
+        samples: int = 4,
+        view: View | None = None,
+    ) -> None:
         """size is (width, height) in pixels, samples per pixel 0, 2 or 4. Raises MissingDependencyError."""
         self._figure = Figure(shape)
         vertices = self._figure.vertices(neutral)
-        self._model = mujoco.MjModel.from_xml_string(_scene_xml(self._figure.parts, vertices, size, samples))
+        self._model = mujoco.MjModel.from_xml_string(
+            _scene_xml(self._figure.parts, vertices, size, samples, view or View())
+        )
         for k, part in enumerate(self._figure.parts):
             start = int(self._model.tex_adr[k + 1])
             self._model.tex_data[start : start + part.texture.size] = part.texture.ravel()

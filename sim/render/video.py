@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import AnimafaceError, InputError, MissingDependencyError
 from animaface.sim.body.face import SimFace
-from animaface.sim.render.scene import Painter
+from animaface.sim.render.scene import Painter, View
 
 Array = NDArray[np.float64]
 
 _FFMPEG = "sudo apt-get install -y ffmpeg"
 
 
-def open_painter(config: FaceConfig, size: tuple[int, int], *, samples: int = 4) -> Painter:
+def open_painter(
+    config: FaceConfig, size: tuple[int, int], *, samples: int = 4, view: View | None = None
+) -> Painter:
     """A painter for snapshots of this face; close it. Raises MissingDependencyError without EGL and OSMesa."""
     shape, neutral = SimFace.shape_of(config)
-    return Painter(shape, neutral, size, samples=samples)
+    return Painter(shape, neutral, size, samples=samples, view=view)
 
 
 def render_image(

@@ -1,4 +1,8 @@
-"""One way to drive a board in virtual time, whatever it is made of: the core on the PC, or the Mega's binary."""
+"""One way to drive a board in virtual time, whatever it is made of: the core on the PC, or the Mega's binary.
+
+Frames are put together and read here and in board_host.py by code of the tests' own, not by robot/servo_board: the
+firmware and its driver shall not be judged by one and the same reading of PROTOCOL.md.
+"""
 
 import struct
 from dataclasses import dataclass
