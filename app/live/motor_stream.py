@@ -19,8 +19,6 @@ from animaface.selfmodel.runtime import FaceInverse
 
 Array = NDArray[np.float64]
 MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
-HUSH_S: Final = 0.02
-"""An interrupted mouth is told to be shut within this time; the gate makes the movement smooth."""
 RETURN_S: Final = 0.2
 _ECHO_S: Final = 0.5
 _CUT_S: Final = 0.1
@@ -38,9 +36,8 @@ class _Hush:
     shut_u: Array
 
     def share(self, sound_s: float) -> float:
-        return min(
-            _smooth((sound_s - self.begins_s) / HUSH_S), 1.0 - _smooth((sound_s - self.ends_s) / RETURN_S)
-        )
+        """Told at once: the gate makes the movement smooth, as fast as the servos may."""
+        return 1.0 - _smooth((sound_s - self.ends_s) / RETURN_S) if sound_s >= self.begins_s else 0.0
 
 
 class MotorStream:
@@ -119,7 +116,7 @@ class MotorStream:
         shut_u = self._quiet_u.copy()
         if self._hush is not None and begins_s <= self._hush.ends_s:  # shut already, and stays so
             begins_s, shut_u = self._hush.begins_s, self._hush.shut_u
-        speech_s = max(speech_s, begins_s + HUSH_S)
+        speech_s = max(speech_s, begins_s)
         self._hush = _Hush(begins_s, speech_s, speech_s + _ECHO_S, shut_u)
 
     def speaks_again(self, sound_s: float) -> None:

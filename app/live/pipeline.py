@@ -1,5 +1,6 @@
 """Sound -> frames -> motor commands with due times, step by step. One thread; others leave messages."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from animaface.speech.perform import PerformedFrames, Performer
 Array = NDArray[np.float64]
 PUSH_AHEAD_S: Final = 0.02
 """Commands leave so long before they are due: enough for a hiccup, little enough to be interrupted."""
+_AT_ONCE_S: Final = 0.002
 _STALL_S: Final = 0.02
 _QUIET_S: Final = 0.3
 _COSTS: Final = 2000
@@ -31,8 +33,8 @@ _WAITS: Final = 100
 class Motors(Protocol):
     """What takes commands with due times: the control process."""
 
-    def push(self, due_s: float, u: Array) -> None:
-        """u[N] due at `due_s`, rising."""
+    def push(self, due_s: float, u: Array, *, replace: bool = False) -> None:
+        """u[N] due at `due_s`, rising; `replace`: what is not due yet is forgotten."""
         ...
 
 
@@ -78,6 +80,8 @@ class LivePipeline:
         self.timeline = timeline
         self.counts = Counts()
         self.attention = Attention(seed)
+        self.wake = threading.Event()
+        """Set when `step` should not be waited for."""
         self._performer, self._motors, self._control = performer, motors, control
         self._relaxation, self._clock = relaxation, clock
         held_s = RESAMPLER_S + STEP_S if isinstance(timeline, Played) else 0.0
@@ -98,6 +102,7 @@ class LivePipeline:
     def interrupt(self) -> None:
         """Voice and mouth stop; what was waiting must be dropped from the feed by the caller before."""
         self._messages.append(("interrupt", None))
+        self.wake.set()
 
     def set_emotion(self, emotion: EmotionMix) -> None:
         """From the next frame on."""
@@ -182,7 +187,7 @@ class LivePipeline:
             self._send_one(self._next_due_s)
             self._next_due_s += 1.0 / RATE_HZ
 
-    def _send_one(self, due_s: float) -> None:
+    def _send_one(self, due_s: float, *, replace: bool = False) -> None:
         sound_s = self.timeline.sound_at(due_s)
         u = self._motors.at(sound_s)
         if u is None:
@@ -190,7 +195,8 @@ class LivePipeline:
         self.counts.points += 1
         self.counts.late += sound_s > self._motors.newest_s + 1e-9
         self.timeline.note(due_s, self._motors.newest_s)
-        self._control.push(due_s, self._relaxation.apply(u, self.attention.now.idle, 1.0 / RATE_HZ))
+        out = self._relaxation.apply(u, self.attention.now.idle, 1.0 / RATE_HZ)
+        self._control.push(due_s, out, replace=replace)
 
     def _handle(self, kind: str, value: Any) -> None:
         if kind == "emotion":
@@ -200,5 +206,9 @@ class LivePipeline:
         else:
             self.counts.interrupts += 1
             self._on_interrupt()
-            if self._next_due_s is not None:
-                self._motors.hush(self.timeline.sound_at(self._next_due_s), self._pulled_s)
+            if self._next_due_s is not None:  # what is on its way to the servos is spoken no more either
+                at_s = self._clock.now_s() + _AT_ONCE_S
+                self._motors.hush(self.timeline.sound_at(at_s), self._pulled_s)
+                self._send_one(at_s, replace=True)
+                self._next_due_s = at_s + 1.0 / RATE_HZ
+            self.wake.clear()

@@ -131,7 +131,8 @@ def _loop(
                 if not attendant.alive:
                     return  # what follows raises what the process had to say
             next_s = max(next_s + STEP_S, now_s)
-            clock.sleep_until_s(next_s)
+            if pipeline.wake.wait(max(next_s - clock.now_s(), 0.0)):
+                next_s -= STEP_S
     except KeyboardInterrupt:
         watcher.say("stopping: the face goes to rest")
 

@@ -33,7 +33,9 @@ class _Log:
         self._clock = clock
         self.rows: list[tuple[float, float, np.ndarray]] = []
 
-    def push(self, due_s: float, u: np.ndarray) -> None:
+    def push(self, due_s: float, u: np.ndarray, *, replace: bool = False) -> None:
+        if replace:
+            self.rows = [row for row in self.rows if row[0] <= self._clock.now_s()]
         self.rows.append((due_s, self._clock.now_s(), np.array(u)))
 
     @property

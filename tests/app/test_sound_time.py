@@ -63,7 +63,7 @@ class _Motors:
     def __init__(self) -> None:
         self.due_s: list[float] = []
 
-    def push(self, due_s: float, u: np.ndarray) -> None:
+    def push(self, due_s: float, u: np.ndarray, *, replace: bool = False) -> None:
         self.due_s.append(due_s)
 
 
