@@ -57,6 +57,7 @@ def mel_filters() -> NDArray[np.float64]:
 
 
 _FILTERS_T = np.ascontiguousarray(mel_filters().T)
+_PLACES = np.arange(_WINDOW)
 _HANN = np.hanning(_WINDOW + 2)[1:-1]
 _HANN_POWER = float((_HANN**2).sum())
 
@@ -79,16 +80,16 @@ class FeatureStream:
         sound = np.asarray(samples, np.float32)
         if not np.isfinite(sound).all():
             sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
-        self._buffer = np.concatenate([self._buffer, np.clip(sound, -4.0, 4.0)])
+        self._buffer = np.concatenate((self._buffer, np.minimum(np.maximum(sound, -4.0), 4.0)))
         have = self._buffer_start + len(self._buffer)
         last = self.frames_done
         while samples_for_frame(last) <= have:
             last += 1
-        j = np.arange(SUB_FRAMES * self.frames_done, SUB_FRAMES * last)
-        if len(j) == 0:
+        if last == self.frames_done:
             return np.zeros((0, N_FEATURES), np.float32)
-        starts = (j * 400) // 3 + _FIRST_END - _WINDOW - self._buffer_start
-        windows = self._buffer[starts[:, None] + np.arange(_WINDOW)].astype(np.float64)
+        j = np.arange(SUB_FRAMES * self.frames_done, SUB_FRAMES * last)
+        starts = (j * 400) // 3 + (_FIRST_END - _WINDOW - self._buffer_start)
+        windows = self._buffer[starts[:, None] + _PLACES].astype(np.float64)
         mels = self._normalised(*_log_mel(windows))
         self.frames_done = last
         keep_from = sub_frame_end(SUB_FRAMES * last) - _WINDOW - self._buffer_start
@@ -107,7 +108,7 @@ class FeatureStream:
                 level = max(level + _FALL * (energy - level), _LOWEST_DB)
             levels[i] = level
         self.level_db = level
-        return np.clip((mels_db - levels[:, None]) / 20.0, *_CLIP)
+        return np.minimum(np.maximum((mels_db - levels[:, None]) / 20.0, _CLIP[0]), _CLIP[1])
 
 
 def _log_mel(windows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -50,10 +50,12 @@ class SpeechNetwork:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")  # states fade out in silence
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
+        self._outputs = [o.name for o in self._session.get_outputs()]
         self.path = path
         self.metadata = _metadata(self._session, path)
         self.channels: tuple[str, ...] = tuple(self.metadata["channels"])
@@ -69,11 +71,11 @@ class SpeechNetwork:
 
     def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
         """features[K, F] of K frames, K >= 1 -> (output, next state)."""
-        results = self._session.run(None, {"features": features[None], **state})
-        curves, now, touch = (r[0] for r in results[:3])
+        curves, now, touch, *after = self._session.run(self._outputs, {"features": features[None], **state})
+        curves, now, touch = curves[0], now[0], touch[0]
         if touch.shape[1] == len(PHONES):
             touch = np.minimum(2.0 * (now + 0.5 * (touch - now)) @ _TOUCHING, np.float32(1.0))
-        return NetworkOutput(curves, now, touch), dict(zip(STATES, results[3:], strict=True))
+        return NetworkOutput(curves, now, touch), dict(zip(STATES, after, strict=True))
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class SpeechStream:
         NaN and infinity count as silence. Raises InputError when it is not one row of floats.
         """
         sound = np.asarray(samples)
-        if sound.ndim != 1 or not np.issubdtype(sound.dtype, np.floating):
+        if sound.ndim != 1 or sound.dtype.kind != "f":
             raise InputError(
                 f"speech wants one row of float samples at {SAMPLE_RATE_HZ} Hz, full scale 1; "
                 f"found shape {sound.shape} of {sound.dtype}",
@@ -95,8 +95,8 @@ class SpeechStream:
         values = np.zeros((len(features), N_CHANNELS), np.float32)
         values[:, self.network.columns] = output.curves
         values = self._closure.apply(values, output.now, output.touch)
-        np.clip(values[:, :N_SHAPES], 0.0, 1.0, out=values[:, :N_SHAPES])
-        time_s = (self._frames + np.arange(len(features))) / FRAME_RATE_HZ
+        np.minimum(values[:, :N_SHAPES], 1.0, out=values[:, :N_SHAPES])  # the layer keeps them from below
+        time_s = np.arange(self._frames, self._frames + len(features)) / FRAME_RATE_HZ
         self._frames += len(features)
         return SpeechFrames(time_s, values, output.now)
 

@@ -83,14 +83,15 @@ def cached(grid: GridSpeaker, names: list[str], config: CorpusConfig, folder: Pa
     path = folder / f"corpus-{hashlib.sha256(told.encode()).hexdigest()[:16]}.npz"
     if path.is_file():
         log.info("examples from %s", path)
-        return _read(path)
+        return read_groups(path)
     groups = make(grid, names, config)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(path, groups)
+    write_groups(path, groups)
     return groups
 
 
-def _write(path: Path, groups: Groups) -> None:
+def write_groups(path: Path, groups: Groups) -> None:
+    """One npz of every example; features and curves in half precision."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for group, examples in ((k, v) for k, v in groups.items() if v):
         arrays[f"{group}/frames"] = np.array([len(e.now) for e in examples])
@@ -102,7 +103,8 @@ def _write(path: Path, groups: Groups) -> None:
     part.replace(path)
 
 
-def _read(path: Path) -> Groups:
+def read_groups(path: Path) -> Groups:
+    """What write_groups wrote; groups without examples are left out."""
     groups: Groups = {}
     with np.load(path, allow_pickle=False) as z:
         for group in dict.fromkeys(key.split("/")[0] for key in z.files):

@@ -1,5 +1,7 @@
 """Training in small: the rules teach what they say, a network fits, is exported and answers the same."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,18 @@ from animaface.speech import train  # noqa: E402
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ  # noqa: E402
 from animaface.speech.network import FORMAT, SpeechNetwork  # noqa: E402
 from animaface.speech.phones import PHONES  # noqa: E402
-from animaface.speech.train.augment import disturbed, faster  # noqa: E402
-from animaface.speech.train.dataset import CHANNELS, LEARNED, Sampler, example, speechless  # noqa: E402
+from animaface.speech.train import corpus  # noqa: E402
+from animaface.speech.train.augment import disturbed, faster, revoiced  # noqa: E402
+from animaface.speech.train.dataset import CHANNELS, LEARNED, Sampler, example, speechless, touches  # noqa: E402
 from animaface.speech.train.export import export, scale_outputs  # noqa: E402
 from animaface.speech.train.fit import FitConfig, fit  # noqa: E402
+from animaface.speech.train.grid import Clip  # noqa: E402
 from animaface.speech.train.model import ModelConfig  # noqa: E402
+from animaface.speech.train.recipe import CONFIG, Recipe  # noqa: E402
 from animaface.speech.train.rules import rule_curves  # noqa: E402
 from animaface.speech.train.score import Sealed  # noqa: E402
+from animaface.speech.train.transfer import transferred  # noqa: E402
+from animaface.speech.train.voices import Spoken  # noqa: E402
 
 SAID = [
     ("SIL", 0.0, 0.4),
@@ -125,3 +132,88 @@ def test_training_says_what_is_missing(tmp_path: Path) -> None:
         train.main(tmp_path, tmp_path / "out.onnx")
     with pytest.raises(ConfigError, match="setting of the speech training"):
         train.main(tmp_path, tmp_path / "out.onnx", step=5)
+
+
+def test_a_touch_is_the_heart_of_its_sound() -> None:
+    def track(*parts: tuple[str, int]) -> np.ndarray:
+        return np.array([[PHONES.index(p) for p, n in parts for _ in range(n)]])
+
+    short = touches(track(("AA", 10), ("P", 4), ("AA", 10)))[0]
+    assert (short[11:13, 0] == 1.0).all(), "even a short one for 40 ms"
+    assert short[:, 0].sum() < 5.0
+    assert short[:, 1].max() == 0.0
+    long = touches(track(("AA", 10), ("V", 12), ("AA", 10)))[0]
+    assert (long[13:19, 1] == 1.0).all()
+    assert long[[10, 21], 1].max() == 0.0, "its borders are the way there and back"
+
+
+def test_motion_goes_to_another_voice_by_its_phones() -> None:
+    """A jaw that opens on AA opens where the other voice says AA, though its pauses and tempo differ."""
+    clip_phones = [("SIL", 0.0, 0.5), ("B", 0.5, 0.6), ("AA", 0.6, 0.9), ("T", 0.9, 1.0), ("SIL", 1.0, 2.0)]
+    curves = np.zeros((121, 1), np.float32)
+    curves[36:54] = 1.0
+    clip = Clip("real", np.zeros(32000, np.float32), curves, np.ones((121, 1), np.float32), clip_phones)
+    theirs = [("SIL", 0.0, 0.1), ("B", 0.1, 0.15), ("AA", 0.15, 0.25), ("D", 0.25, 0.35)]
+    moved = transferred(clip, Spoken("other", np.zeros(9600, np.float32), theirs))
+    assert moved is not None
+    assert moved.phones == theirs
+    assert moved.curves[10:15, 0].min() > 0.9
+    assert moved.curves[:8, 0].max() == 0.0
+    assert moved.curves[18:, 0].max() == 0.0
+    other = [("SIL", 0.0, 0.1), ("S", 0.1, 0.2), ("S", 0.2, 0.3), ("S", 0.3, 0.4), ("S", 0.4, 0.5)]
+    assert transferred(clip, Spoken("other", np.zeros(9600, np.float32), other)) is None
+
+
+def test_another_throat_keeps_time_and_changes_pitch() -> None:
+    t = np.arange(16000) / 16000
+    buzz = np.sign(np.sin(2 * np.pi * 110 * t)) * 0.2 * (t > 0.5)
+    raised = revoiced(buzz.astype(np.float32), 1.6, 1.15)
+    assert len(raised) == len(buzz)
+    assert np.abs(raised[:7000]).max() < 0.1 * np.abs(raised[9000:]).max()
+    spectrum = np.abs(np.fft.rfft(raised[9000:15000] * np.hanning(6000)))
+    hz = np.fft.rfftfreq(6000, 1 / 16000)
+    low = hz < 300
+    assert abs(hz[low][spectrum[low].argmax()] - 176) < 6
+
+
+def test_every_shipped_config_is_read_and_unknown_names_are_told(tmp_path: Path) -> None:
+    assert Recipe.from_file(CONFIG) == Recipe()
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("stps: 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="Did you mean 'steps'"):
+        Recipe.from_file(bad)
+
+
+def test_prepared_examples_are_kept_and_read_back(tmp_path: Path, trained: tuple) -> None:
+    groups = {"real": [trained[2], trained[2].cut(slice(0, 50))], "taught": []}
+    corpus.write_groups(tmp_path / "c.npz", groups)
+    again = corpus.read_groups(tmp_path / "c.npz")
+    assert list(again) == ["real"]
+    assert [len(e.now) for e in again["real"]] == [len(trained[2].now), 50]
+    np.testing.assert_array_equal(again["real"][1].now, trained[2].now[:50])
+    np.testing.assert_allclose(again["real"][0].features, trained[2].features, atol=2e-3)
+
+
+@pytest.mark.long
+def test_two_processes_train_one_network_under_torchrun(tmp_path: Path) -> None:
+    """Gloo on this machine stands in for many GPUs: both see other rows, both end with the same weights."""
+    script = tmp_path / "tiny.py"
+    script.write_text(
+        "import sys, numpy as np, torch\n"
+        "from pathlib import Path\n"
+        "from animaface.speech.train.dataset import CHANNELS, speechless\n"
+        "from animaface.speech.train.fit import FitConfig, device_group, fit\n"
+        "from animaface.speech.train.model import ModelConfig\n"
+        "examples = speechless(6, np.zeros(len(CHANNELS), np.float32), 0)\n"
+        "with device_group() as (rank, world):\n"
+        "    net, _, _ = fit([(1.0, examples)], ModelConfig(len(CHANNELS), 8, 16, 0.0),\n"
+        "                    FitConfig(steps=5, batch=2, length=32), rank=rank, world=world)\n"
+        "    total = float(sum(p.double().abs().sum() for p in net.parameters()))\n"
+        "    (Path(sys.argv[1]) / f'{rank}-of-{world}').write_text(f'{total:.9f}')\n",
+        encoding="utf-8",
+    )
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*run, str(script), str(tmp_path)], check=True, timeout=180)
+    sums = {p.name: p.read_text() for p in tmp_path.glob("*-of-*")}
+    assert set(sums) == {"0-of-2", "1-of-2"}
+    assert len(set(sums.values())) == 1
