@@ -184,7 +184,7 @@ class PageFace:
 
     # ---- Motors, for the pipeline
 
-    def push(self, due_s: float, u: Array) -> None:
+    def push(self, due_s: float, u: Array, *, replace: bool = False) -> None:
         """What is due, with the hand in it; nothing while the face rests."""
         now_s = self.clock.now_s()
         lost = self._helm.overdue()
@@ -192,10 +192,13 @@ class PageFace:
             self.stop(f"page {lost}, which drove the face, does not answer any more")
         if self.awake:
             u = self._replayed(u, due_s)
-            self.control.push(due_s, self.hand.apply(u, now_s, self.timeline.sound_at(due_s)))
+            self.control.push(
+                due_s, self.hand.apply(u, now_s, self.timeline.sound_at(due_s)), replace=replace
+            )
 
     def replay(self, tape: Replay) -> None:
-        """Its motor requests and sound instead of the performance, until it is over or `hush`."""
+        """Its motor requests and sound instead of the performance, until it is over or `hush`; nothing is held."""
+        self.hand.let_go()
         self.voice.hush()
         if len(tape.samples) and isinstance(self.timeline, Played):
             self._taken = self.feed.taken
@@ -241,15 +244,20 @@ class PageFace:
 
     def _run(self) -> None:
         next_s = self.clock.now_s()
-        while not self._ending.is_set():
-            try:
-                self.pipeline.step()
-            except AnimafaceError as e:
-                self.told.append(str(e))
-                self.stop(e.message)
-            now_s = self.clock.now_s()
-            next_s = max(next_s + STEP_S, now_s)
-            self.clock.sleep_until_s(next_s)
+        try:
+            while not self._ending.is_set():
+                try:
+                    self.pipeline.step()
+                except AnimafaceError as e:
+                    self.told.append(str(e))
+                    self.stop(e.message)
+                now_s = self.clock.now_s()
+                next_s = max(next_s + STEP_S, now_s)
+                if self.pipeline.wake.wait(next_s - now_s):
+                    next_s -= STEP_S
+        finally:
+            if not self._ending.is_set():  # a defect of ours: it is shown by the thread, and the face rests
+                self.stop("the pipeline ended; end the dashboard and start it again")
 
     def _watch(self) -> None:
         """Faults and events; a control process that died."""

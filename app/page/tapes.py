@@ -1,6 +1,7 @@
 """Recordings from the page: written by the recorder's process, kept in one folder, played again on the face."""
 
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +41,8 @@ class Tapes:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
             name = f"{self._face}-{datetime.now():%Y%m%d-%H%M%S}"
-            self._recorder = Recorder.start(self._folder / f"{name}{_SUFFIX}", self._rings)
+            path = self._folder / f"{name}{_SUFFIX}"
+            self._recorder = Recorder.start(path, self._rings, time.monotonic())
 
     def stop(self) -> str:
         """End it -> what there is to say; '' when nothing was being written."""
