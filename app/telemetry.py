@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +122,18 @@ class Fresh:
     sound: list[SoundBlock]
     notes: list[Note]
     lost: int
+
+    def since(self, at_s: float) -> "Fresh":
+        """Without what lies before `at_s` (CLOCK_MONOTONIC); the notes stay."""
+        t, f, s = self.ticks, self.feedback, self.shapes
+        now, back, due = t.time_s >= at_s, f.time_s >= at_s, s.at_s >= at_s
+        return Fresh(
+            AppliedLog(*(getattr(t, x.name)[now] for x in fields(t))),
+            Feedback(f.time_s[back], [r for r, kept in zip(f.loop, back.tolist(), strict=True) if kept],
+                     f.temperature_c[back], f.current_a[back], f.voltage_v[back], f.faulty[back]),
+            Shapes(s.sound_s[due], s.at_s[due], s.values[due]),
+            [b for b in self.sound if b.at_s >= at_s], self.notes, self.lost,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ disk. It ends, with the file whole, when the run ends by whatever way."""
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -32,10 +33,10 @@ class Recorder:
         self._numbers: dict[str, Any] | None = None
 
     @classmethod
-    def start(cls, path: Path, rings: RunRings) -> Self:
-        """Begin to write `path`. Raises what opening the file raises, MissingDependencyError without mcap."""
+    def start(cls, path: Path, rings: RunRings, since_s: float = -math.inf) -> Self:
+        """Begin to write `path`, with what happened from `since_s` on (CLOCK_MONOTONIC). Raises what opening the file raises, MissingDependencyError without mcap."""
         child = subprocess.Popen(
-            [sys.executable, "-m", "animaface.app.recording.process", str(path)],
+            [sys.executable, "-m", "animaface.app.recording.process", str(path), str(since_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the run; the end of the run ends the recorder
         )  # fmt: skip
@@ -87,8 +88,11 @@ class Recorder:
             raise kind(answer["message"], next_step=answer.get("next_step", ""))
 
 
-def record(path: Path, rings: RunRings, until: "Until") -> dict[str, Any]:
-    """Write `path` until `until()` -> numbers, see `Recorder.stop`. Raises InputError when the run is gone."""
+def record(path: Path, rings: RunRings, until: "Until", since_s: float = -math.inf) -> dict[str, Any]:
+    """Write `path` until `until()` -> numbers, see `Recorder.stop`. Raises InputError when the run is gone.
+
+    `since_s`: what the rings still hold of before is left out, but for the notes, which say what the run is.
+    """
     reader = RunReader(rings)
     writer = LogWriter(path, rings.face, rings.actuators)
     lost, error = 0, ""
@@ -99,7 +103,7 @@ def record(path: Path, rings: RunRings, until: "Until") -> dict[str, Any]:
             ended = until.wait(_LOOK_S)
             fresh = reader.read()
             lost += fresh.lost
-            writer.write(fresh)
+            writer.write(fresh if since_s == -math.inf else fresh.since(since_s))
         writer.close()
     except OSError as e:  # a full disk ends the recording, never the run
         error = f"{path}: {e.strerror or e}"
@@ -137,7 +141,7 @@ def _say(message: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Entry of `python -m animaface.app.recording.process FILE`; first line in: the rings."""
+    """Entry of `python -m animaface.app.recording.process FILE SINCE`; first line in: the rings."""
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     line = b""
@@ -147,7 +151,7 @@ def main() -> int:
             return 1
         line += byte
     try:
-        numbers = record(Path(sys.argv[1]), RunRings.from_json(line.decode()), Until())
+        numbers = record(Path(sys.argv[1]), RunRings.from_json(line.decode()), Until(), float(sys.argv[2]))
     except AnimafaceError as e:
         _say({"kind": type(e).__name__, "message": e.message, "next_step": e.next_step})
         return 1
