@@ -5,6 +5,7 @@ Out come events, one a line. End of file, SIGTERM and SIGINT mean: rest, release
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -18,16 +19,23 @@ from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlLoop
 from animaface.robot.face.clock import RealClock
 from animaface.robot.face.errors import AnimafaceError
+from animaface.robot.report import Event
 from animaface.robot.ring import Ring
 from animaface.robot.robot import Robot
 from animaface.robot.running import announced
 from animaface.robot.schedule import RingSchedule
 from animaface.robot.serial_transport import open_ports
 
+ABANDONED_S = 1.0
+"""So long after the last command's due time nobody drives the face any more."""
+
 
 class _Child:
-    def __init__(self, loop: ControlLoop, robot: Robot, out: TextIO) -> None:
+    def __init__(self, loop: ControlLoop, robot: Robot, frames: Ring, out: TextIO) -> None:
         self._loop = loop
+        self._frames, self._seen = frames, frames.count
+        self._known_until_s = math.inf
+        self._following, self._abandoned = True, False
         self._robot = robot
         self._out = out
         self._commands: deque[str] = deque()
@@ -58,7 +66,8 @@ class _Child:
         self._robot.release()
         self._emit("stopped", **self._numbers())
 
-    def _ended(self, _: float) -> bool:
+    def _ended(self, now_s: float) -> bool:
+        self._watch(now_s)
         while self._commands:
             command = self._commands.popleft()
             if command == "stop":
@@ -69,8 +78,10 @@ class _Child:
             elif command == "rest":
                 self._loop.rest()
                 self._awaited = "rested"
+                self._following = self._abandoned = False
             elif command == "play":
                 self._loop.play()
+                self._following = True
         if self._awaited == "armed" and not self._loop.arming:
             self._awaited = ""
             self._emit("armed", poses=self._loop.poses)
@@ -78,6 +89,24 @@ class _Child:
             self._awaited = ""
             self._emit("rested")
         return self._stop and not self._loop.arming
+
+    def _watch(self, now_s: float) -> None:
+        """A pipeline that hangs sends nothing more: the face rests, and follows again when it comes back."""
+        if self._frames.count != self._seen:
+            self._seen = self._frames.count
+            newest = self._frames.get(self._seen)
+            self._known_until_s = max(now_s, float(newest[0]) if newest is not None else now_s)
+            if self._abandoned:
+                self._abandoned = False
+                self._loop.play()
+                self._tell(now_s, "commands come again: the face follows them")
+        elif self._following and not self._abandoned and now_s - self._known_until_s > ABANDONED_S:
+            self._abandoned = True
+            self._loop.rest()
+            self._tell(now_s, f"no command came for {ABANDONED_S:g} s: the face rests")
+
+    def _tell(self, now_s: float, text: str) -> None:
+        self._robot.events.append(Event(now_s, text))
 
     def _numbers(self) -> dict[str, Any]:
         events = [(e.time_s, e.text) for e in list(self._robot.events)]
@@ -123,7 +152,7 @@ def _serve(setup: dict[str, Any], out: TextIO) -> None:
             robot, RingSchedule(frames, from_row=frames.count), clock, rate_hz=float(setup["rate_hz"]),
             applied=applied, feedback=feedback,
         )  # fmt: skip
-        child = _Child(loop, robot, out)
+        child = _Child(loop, robot, frames, out)
         signal.signal(signal.SIGTERM, child.stop)
         signal.signal(signal.SIGINT, child.stop)
         report = robot.connect()
