@@ -27,7 +27,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt setup.py $(wildcard firmware/core
 		{ echo "Python 3.11 or newer is wanted, found $$($(PYTHON) --version). Try: make PYTHON=python3.11 demo"; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV) (a few minutes the first time)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,report,live,page,log,dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sim,report,live,vision,page,log,dev]'
+	@scripts/face-model $(PY)
 	@touch $@
 
 setup: system $(VENV)/.ready ## everything that the demo needs

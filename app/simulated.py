@@ -1,39 +1,45 @@
 """A simulated face to calibrate: world, robot and an eye that looks at it, all in lock-step time.
 
-The eye is the only way by which anything true about the face reaches a session, and it is a sensor: it has
-a frame rate, a delay and noise.
+The eye is the only way by which anything true about the face reaches a session, and it is a sensor. Two of
+them: one that sees the true landmarks with a frame rate, a delay and noise, and a rendered camera whose
+pictures are really looked at, as those of a real one.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from animaface.calibration.detector import LandmarkFrame
+from animaface.calibration.detector import Grab, LandmarkDetector, LandmarkFrame
 from animaface.calibration.prompter import Prompter, ScriptedPrompter
 from animaface.calibration.session import Options, Session, Stand
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.clock import LockStepClock
-from animaface.robot.face.errors import CalibrationError
 from animaface.robot.face.landmarks import N_LANDMARKS
 from animaface.robot.robot import Robot
 from animaface.sim.plant import Plant
 from animaface.sim.world import SimWorld
 
+Array = NDArray[np.float64]
+Eye = Literal["truth", "camera"]
+
 
 class SimulatedDetector:
-    """Sees a plant's landmarks with noise, `frames_per_s` times a second and `delay_s` late."""
+    """Sees a plant's true landmarks with noise, `frames_per_s` times a second and `delay_s` late."""
 
     def __init__(
         self, plant: Plant, clock: LockStepClock, *, seed: int = 0, frames_per_s: float = 30.0,
         noise_m: float = 1e-4, delay_s: float = 0.05,
     ) -> None:  # fmt: skip
         """Must be made after the world of the plant, so that the plant is moved first."""
+        self.delay_s = delay_s
         self._plant, self._clock = plant, clock
         self._random = np.random.default_rng([seed, 468])
-        self._period_s, self._noise_m, self._delay_s = 1.0 / frames_per_s, noise_m, delay_s
+        self._period_s, self._noise_m = 1.0 / frames_per_s, noise_m
         self._next_s = clock.now_s() + self._period_s
         self._frames: deque[LandmarkFrame] = deque(maxlen=64)
         clock.attach(self._advance)
@@ -43,20 +49,43 @@ class SimulatedDetector:
         """What the calibration says it was made with."""
         return "simulated eye"
 
-    def poll(self) -> LandmarkFrame | None:
+    @property
+    def delay_known(self) -> bool:
+        """It stamps its frames rightly."""
+        return True
+
+    @property
+    def plane(self) -> bool:
+        """It sees depth."""
+        return False
+
+    def grab(self, not_before_s: float = -np.inf) -> Grab | None:
         """The oldest frame that has arrived and was not yet fetched."""
-        if self._frames and self._frames[0].time_s + self._delay_s <= self._clock.now_s():
-            return self._frames.popleft()
+        while self._frames and self._frames[0].time_s + self.delay_s <= self._clock.now_s():
+            frame = self._frames.popleft()
+            if frame.time_s >= not_before_s:
+                return Grab(frame.time_s, frame)
         return None
 
-    def capture(self) -> LandmarkFrame:
-        """Wait for the next frame."""
-        for _ in range(1000):
-            frame = self.poll()
-            if frame is not None:
-                return frame
-            self._clock.sleep_until_s(self._clock.now_s() + 0.25 * self._period_s)
-        raise CalibrationError("the simulated eye saw no frame", next_step="report this")
+    def see(self, grab: Grab) -> LandmarkFrame | None:
+        """All landmarks."""
+        frame: LandmarkFrame = grab.data
+        return frame
+
+    def glance(self, grab: Grab) -> Array:
+        """Landmarks, and the head on a lever of 10 cm."""
+        return np.concatenate([grab.data.landmarks_m.ravel(), 0.1 * grab.data.head_rad])
+
+    def learn_rest(self, count: int) -> dict[str, NDArray[Any]]:
+        """It knows where the head frame is."""
+        return {}
+
+    def recall_rest(self, kept: Mapping[str, NDArray[Any]]) -> None:
+        """Nothing to recall."""
+
+    def facts(self) -> dict[str, Any]:
+        """What kind of eye this is."""
+        return {"noise_mm": 1e3 * self._noise_m}
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -78,18 +107,36 @@ class SimulatedStand:
 
     world: SimWorld
     clock: LockStepClock
-    detector: SimulatedDetector
+    detector: LandmarkDetector
     open_robot: Callable[[], Robot]
+    flash: Callable[[bool], None] | None = None
 
 
-def simulated_stand(config: FaceConfig, *, seed: int = 0, timestep_s: float = 0.004) -> SimulatedStand:
-    """A simulated face in lock-step, ready to be calibrated."""
+def simulated_stand(
+    config: FaceConfig, *, seed: int = 0, timestep_s: float = 0.004, landmarks: Eye = "truth",
+    model: Path | None = None,
+) -> SimulatedStand:  # fmt: skip
+    """A simulated face in lock-step, ready to be calibrated; `model` is the camera's (see find_model)."""
     from animaface.sim.body.face import SimFace
 
     clock = LockStepClock()
-    world = SimWorld(config, seed=seed, clock=clock, plant=SimFace(config, seed=seed, timestep_s=timestep_s))
-    detector = SimulatedDetector(world.plant, clock, seed=seed)
-    return SimulatedStand(world, clock, detector, lambda: Robot(config, world.open, clock))
+    face = SimFace(config, seed=seed, timestep_s=timestep_s)
+    world = SimWorld(config, seed=seed, clock=clock, plant=face)
+
+    def robot() -> Robot:
+        return Robot(config, world.open, clock)
+
+    if landmarks == "truth":
+        return SimulatedStand(world, clock, SimulatedDetector(face, clock, seed=seed), robot)
+    from animaface.calibration.camera.detector import CameraDetector
+    from animaface.calibration.camera.face_mesh import FaceMesh
+    from animaface.sim.camera import SimCamera
+
+    mesh = FaceMesh(model)
+    camera = SimCamera(face, clock, seed=seed)
+    return SimulatedStand(
+        world, clock, CameraDetector(camera, mesh, eyes_m=camera.eyes_m), robot, camera.flash
+    )
 
 
 def simulated_session(
@@ -99,11 +146,11 @@ def simulated_session(
     seed: int = 0,
     options: Options | None = None,
     prompter: Prompter | None = None,
+    landmarks: Eye = "truth",
+    model: Path | None = None,
 ) -> Session:
     """A calibration session of the simulated face: `.run(folder)` does it, or goes on with it."""
-    stand = simulated_stand(config, seed=seed)
-    return Session(
-        Stand(config, stand.open_robot, stand.detector, stand.clock, prompter or ScriptedPrompter()),
-        work,
-        options or Options(seed=seed),
-    )
+    made = simulated_stand(config, seed=seed, landmarks=landmarks, model=model)
+    asks = prompter or ScriptedPrompter()
+    stand = Stand(config, made.open_robot, made.detector, made.clock, asks, made.flash)
+    return Session(stand, work, options or Options(seed=seed))

@@ -1,14 +1,15 @@
 """Moving a face along a path while somebody looks: what was applied, and what was seen when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.calibration.detector import LandmarkDetector, LandmarkFrame
-from animaface.robot.face.clock import Clock
+from animaface.calibration.detector import Grab, LandmarkDetector, LandmarkFrame
+from animaface.robot.face.clock import Clock, LockStepClock
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.robot import Robot
 from animaface.selfmodel.history import TICK_S
@@ -48,38 +49,46 @@ class Recording:
                    arrays["landmarks_m"].astype(np.float64), arrays["head_rad"])  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Glances:
+    """Applied u[T, N] every TICK_S from start_s, and what F glances showed: when, and values[F, k]. M times the
+    servos were asked where they are: when, and measured_u[M, N] (NaN where nobody can tell)."""
+
+    start_s: float
+    u: Array
+    frame_s: Array
+    values: Array
+    measured_s: Array
+    measured_u: Array
+
+
 class Recorder:
-    """Drives a robot at 1 / TICK_S a second and keeps every n-th frame that comes in meanwhile."""
+    """Drives a robot at 1 / TICK_S a second and looks at the face meanwhile.
+
+    Frames are only grabbed while the face moves; looking at them takes longer than a tick, so in real time
+    a thread does it and the robot is kept alive until it is done.
+    """
 
     def __init__(self, robot: Robot, detector: LandmarkDetector, clock: Clock) -> None:
         self.robot = robot
+        self.held: dict[int, float] = {}
+        """Actuators that stay where they are whatever a path says: index -> u."""
         self._detector = detector
         self._clock = clock
 
     def record(
-        self, path: Array, *, frame_hz: float, progress: Callable[[int, int], None] | None = None
-    ) -> Recording:
-        """Send path[T, N] tick by tick and keep frames at `frame_hz` at most.
+        self, path: Array, *, frame_hz: float, progress: Callable[[int, int], None] | None = None,
+        head_only: bool = False,
+    ) -> Recording:  # fmt: skip
+        """Send path[T, N] tick by tick and keep frames at `frame_hz` at most; with `head_only` also those whose
+        landmarks (NaN then) were not seen.
 
-        Raises CalibrationError when not a single frame came in; what the robot raises goes through.
+        Raises CalibrationError when not a single frame showed a face; what the robot raises goes through.
         """
-        self._forget_old_frames()
-        start_s = self._clock.now_s()
-        applied = np.empty_like(path)
-        frames: list[LandmarkFrame] = []
-        next_s = start_s
-        for k, request in enumerate(path):
-            applied[k] = self.robot.send(request, self._clock.now_s()).u
-            self._clock.sleep_until_s(start_s + (k + 1) * TICK_S)
-            while (frame := self._detector.poll()) is not None:
-                if frame.time_s >= next_s - 1e-6 and frame.valid.all():
-                    frames.append(frame)
-                    next_s = max(next_s + 1.0 / frame_hz, frame.time_s)
-            if progress and k % 50 == 49:
-                progress(k + 1, len(path))
+        start_s, applied, grabs = self._drive(path, frame_hz, progress)
+        frames = self._seen(grabs, head_only)
         if not frames:
-            raise CalibrationError(f"{self._detector.name} saw no face while it moved",
-                                   next_step="check light and distance, then calibrate again")  # fmt: skip
+            raise self._blind("while it moved")
         return Recording(
             start_s,
             applied,
@@ -88,9 +97,83 @@ class Recorder:
             np.stack([f.head_rad for f in frames]),
         )
 
+    def glance(self, path: Array, *, ask: bool = False) -> Glances:
+        """Send path[T, N] tick by tick and glance at every frame: cheap, and without landmarks.
+
+        ask: every second tick the servos are asked where they are, and waited for.
+        """
+        asked: list[tuple[float, Array]] | None = [] if ask else None
+        start_s, applied, grabs = self._drive(path, np.inf, None, asked)
+        return self._glances(start_s, applied, grabs, asked or [])
+
+    def _glances(
+        self, start_s: float, u: Array, grabs: list[Grab], asked: list[tuple[float, Array]]
+    ) -> Glances:
+        if not grabs:
+            raise CalibrationError(f"{self._detector.name} gave no picture", next_step="check the camera")
+        told = np.array([p for _, p in asked]).reshape(len(asked), len(self.robot.names))
+        return Glances(start_s, u, np.array([g.time_s for g in grabs]),
+                       np.stack([self._detector.glance(g) for g in grabs]), np.array([t for t, _ in asked]), told)  # fmt: skip
+
+    def flash(self, flash: Callable[[bool], None], u: Array, switches_s: Sequence[float]) -> Glances:
+        """Hold u[N] and switch a lamp at the ticks nearest to switches_s (on first); `u` of the result is the lamp."""
+        self._forget_old_frames()
+        start_s = self._clock.now_s()
+        ticks = {round(s / TICK_S): k % 2 == 0 for k, s in enumerate(switches_s)}
+        count = max(ticks) + round(0.3 / TICK_S)
+        lamp, on, grabs = np.zeros((count, 1)), False, []
+        for k in range(count):
+            if k in ticks:
+                on = ticks[k]
+                flash(on)
+            lamp[k] = on
+            self.robot.send(u, self._clock.now_s())
+            self._clock.sleep_until_s(start_s + (k + 1) * TICK_S)
+            while (grab := self._detector.grab(start_s)) is not None:
+                grabs.append(grab)
+        return self._glances(start_s, lamp, grabs, [])
+
+    def _drive(
+        self, path: Array, frame_hz: float, progress: Callable[[int, int], None] | None,
+        asked: list[tuple[float, Array]] | None = None,
+    ) -> tuple[float, Array, list[Grab]]:  # fmt: skip
+        self._forget_old_frames()
+        start_s = self._clock.now_s()
+        path = self._with_held(path)
+        applied = np.empty_like(path)
+        grabs: list[Grab] = []
+        next_s = start_s
+        for k, request in enumerate(path):
+            applied[k] = self.robot.send(request, self._clock.now_s()).u
+            if asked is not None and k % 2 == 0:
+                before_s = self._clock.now_s()
+                state = self.robot.read()
+                asked.append((0.5 * (before_s + self._clock.now_s()), state.position_u))
+            self._clock.sleep_until_s(start_s + (k + 1) * TICK_S)
+            while (grab := self._detector.grab(next_s - 1e-6)) is not None:
+                grabs.append(grab)
+                next_s = max(next_s + 1.0 / frame_hz, grab.time_s)
+            if progress and k % 50 == 49:
+                progress(k + 1, len(path))
+        return start_s, applied, grabs
+
+    def _seen(self, grabs: Sequence[Grab], head_only: bool = False) -> list[LandmarkFrame]:
+        if isinstance(self._clock, LockStepClock):
+            found = [self._detector.see(g) for g in grabs]
+        else:
+            with ThreadPoolExecutor(1, "landmarks") as pool:
+                tasks: list[Future[LandmarkFrame | None]] = [
+                    pool.submit(self._detector.see, g) for g in grabs
+                ]
+                here = self.robot.applied_u
+                while not all(t.done() for t in tasks):
+                    self.robot.settle(here, 2.0 * TICK_S)
+                found = [t.result() for t in tasks]
+        return [f for f in found if f is not None and (head_only or f.valid.all())]
+
     def go(self, u: Array, seconds: float) -> None:
         """Move smoothly from the last command to u[N] in `seconds`; nothing is kept."""
-        start = self.robot.applied_u
+        start, u = self.robot.applied_u, self._with_held(u)
         since_s = self._clock.now_s()
 
         def path(now_s: float) -> Array:
@@ -99,25 +182,37 @@ class Recorder:
 
         self.robot.follow(path, since_s + seconds)
 
-    def look(self, u: Array, count: int, *, settle_s: float) -> tuple[Array, Array, float]:
+    def look(
+        self, u: Array, count: int, *, settle_s: float, head_only: bool = False
+    ) -> tuple[Array, Array, float]:
         """Hold u[N]: mean landmarks [478, 3] and head [3] of `count` frames, and their jitter in m (rms)."""
+        u = self._with_held(u)
         self.robot.settle(u, settle_s)
+        since_s = self._clock.now_s()
         frames: list[LandmarkFrame] = []
-        self._forget_old_frames()
         for _ in range(round(10.0 / TICK_S)):
             self.robot.settle(u, TICK_S)
-            while (frame := self._detector.poll()) is not None:
-                if frame.valid.all():
-                    frames.append(frame)
+            while len(frames) < count and (grab := self._detector.grab(since_s)) is not None:
+                frames += self._seen([grab], head_only)
             if len(frames) >= count:
                 break
         if not frames:
-            raise CalibrationError(f"{self._detector.name} saw no face in 10 s",
-                                   next_step="check light and distance, then calibrate again")  # fmt: skip
+            raise self._blind("in 10 s")
         m = np.stack([f.landmarks_m for f in frames])
         jitter = float(np.sqrt(((m - m.mean(axis=0)) ** 2).sum(axis=2).mean()))
         return m.mean(axis=0), np.stack([f.head_rad for f in frames]).mean(axis=0), jitter
 
+    def _with_held(self, u: Array) -> Array:
+        if not self.held:
+            return u
+        out = u.copy()
+        out[..., list(self.held)] = list(self.held.values())
+        return out
+
+    def _blind(self, when: str) -> CalibrationError:
+        return CalibrationError(f"{self._detector.name} saw no face {when}",
+                                next_step="check light and distance, then calibrate again")  # fmt: skip
+
     def _forget_old_frames(self) -> None:
-        while self._detector.poll() is not None:
+        while self._detector.grab(self._clock.now_s() + 1.0) is not None:
             pass

@@ -40,16 +40,19 @@ def write_report(
 ) -> None:
     """Write the page. `meta` is calibration.json; done_m and reachable_m [E, 478, 3] of check.expressions()."""
     names, values = expressions([row["name"] for row in meta["shapes"]])
-    asked_m = retarget.landmarks_m(values)
-    parts = [
-        _head(meta),
-        _tiles(meta),
-        _regions(meta, retarget.neutral_m),
-        _shapes(
-            meta["shapes"], dict(zip(names, asked_m, strict=True)), dict(zip(names, done_m, strict=True))
-        ),
-        _actuators(meta),
-    ]
+    asked_m = retarget.landmarks_m(values)[: len(done_m)]
+    names = names[: len(done_m)]
+    parts = [_head(meta)]
+    if meta["models"]:
+        parts += [_tiles(meta), _regions(meta, retarget.neutral_m)]
+    else:
+        parts.append(
+            "<p class=note>The check was skipped: how good this calibration is, nobody has measured.</p>"
+        )
+    if meta["shapes"]:
+        asked, done = dict(zip(names, asked_m, strict=True)), dict(zip(names, done_m, strict=True))
+        parts.append(_shapes(meta["shapes"], asked, done))
+    parts += [_actuators(meta), _camera(meta)]
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>Calibration of {escape(meta['face_id'])}</title><style>{_STYLE}</style><main>{''.join(parts)}</main></html>"
@@ -146,6 +149,25 @@ def _actuators(meta: Mapping[str, Any]) -> str:
     return (
         "<h2>Actuators</h2><p class=note>Lag: dead time and time constant from a step of each actuator alone; play sends "
         f"each command ahead by it. {told}</p><div class=row><img alt=lags src='{lags}'><img alt=observability src='{moved}'></div>"
+    )
+
+
+def _camera(meta: Mapping[str, Any]) -> str:
+    """How the camera path did, when there was one."""
+    c = meta.get("camera") or {}
+    if not meta.get("plane"):
+        return ""
+    rows = [
+        ("pictures looked at", c["pictures"]), ("used", c["used"]), ("without a face", c["no face"]),
+        ("blurred, thrown away", c["blurred"]), ("outliers, thrown away", c["outliers"]),
+        ("delay, taken out", f"{1e3 * c.get('delay_s', 0.0):.0f} ms, by {c.get('by', 'nothing')}"),
+        ("between the eyes, as entered", f"{c['eyes_mm']} mm"), ("a pixel", f"{c.get('mm a pixel', 0.0):.2f} mm"),
+        ("jitter at rest", f"{meta['jitter_mm']:.2f} mm"),
+    ]  # fmt: skip
+    table = "".join(f"<tr><td>{escape(str(a))}<td>{escape(str(b))}" for a, b in rows)
+    return (
+        "<h2>Camera</h2><p class=note>Only the image plane counts: depth is not measured, and the head was held still "
+        f"while the face was looked at.</p><table>{table}</table>"
     )
 
 

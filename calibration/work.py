@@ -56,6 +56,12 @@ class Work:
         """Is there a piece of this name?"""
         return any((self.folder / f"{name}{suffix}").is_file() for suffix in (".npz", ".json"))
 
+    def forget(self, *patterns: str) -> None:
+        """Throw the pieces away whose file names match one of the glob patterns."""
+        for pattern in patterns:
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
     def path(self, name: str) -> Path:
         """Where a file of another kind may be kept."""
         return self.folder / name

@@ -1,27 +1,69 @@
 """`animaface calibrate`: babble, learn how this face moves, invert it, write the calibration and its report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import platformdirs
 import typer
 
+from animaface.app.asking import AskingPrompter, ended_by_signals
 from animaface.app.console import LinesPrompter, TerminalPrompter, emit_json, out, table
 from animaface.app.motion import simulated_user_folder
-from animaface.robot.config import load_face
+from animaface.calibration.folder import user_folder
+from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.errors import ConfigError, MissingDependencyError
 
 NAME = "calibrate"
-EXAMPLE = "animaface calibrate hybrid --sim --poses 2000"
+EXAMPLE = "animaface calibrate my_face.yaml --camera 0 --eyes-mm 62"
+_CAMERA_POSES = 500
+_POSES = 2000
 
 
 def run(
     face: Annotated[str, typer.Argument(help="Name of a shipped face, or a YAML file.")] = "hybrid",
     sim: Annotated[bool, typer.Option("--sim", help="Calibrate the simulated face.")] = False,
-    poses: Annotated[int, typer.Option(min=50, help="How many looks at the babbling face.")] = 2000,
+    camera: Annotated[
+        str | None,
+        typer.Option(help="Number or path of the camera that looks at the face; `sim`: the rendered one."),
+    ] = None,
+    landmarks: Annotated[
+        str,
+        typer.Option(
+            help="Only with --sim: `truth` with a little noise, or `camera`: rendered and detected."
+        ),
+    ] = "truth",
+    eyes_mm: Annotated[
+        float | None, typer.Option(min=20, max=200, help="From pupil to pupil, as measured with a ruler, mm.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Your copy of face_landmarker_v2.task.")] = None,
+    markers: Annotated[
+        bool,
+        typer.Option(
+            "--markers", help="No skin: printed markers or dots mark the landmarks (docs/calibration.md)."
+        ),
+    ] = False,
+    marker_sheet: Annotated[
+        Path | None, typer.Option(help="Write a page of markers to print (PNG, A4 at 300 dpi), and end.")
+    ] = None,
+    poses: Annotated[
+        int | None,
+        typer.Option(min=50, help=f"Looks at the babbling face; {_POSES}, with a camera {_CAMERA_POSES}."),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A small one in a minute or so: to try it out.")
     ] = False,
+    skip: Annotated[list[str] | None, typer.Option(help="Leave this step out (may be repeated).")] = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option(help="Do this step anew, with all that was built on it (may be repeated)."),
+    ] = None,
+    guide: Annotated[
+        bool | None,
+        typer.Option("--guide/--no-guide", help="Ask before and after each step; on with a real face."),
+    ] = None,
+    port: Annotated[
+        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the file says.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Babbling, training and the simulated face.")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write, instead of your own data folder.")
@@ -34,33 +76,91 @@ def run(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
-    """Calibrate a face. Interrupted (Ctrl-C, power cut), run it again: it goes on where it stopped."""
+    """Calibrate a face. Interrupted (Ctrl-C, power cut), run it again: it goes on where it stopped.
+
+    Steps: bring-up, neutral, camera, lags, babbling, self-model, inverse, check, report.
+    """
+    if marker_sheet is not None:
+        _sheet(marker_sheet)
+        return
     config = load_face(face)
-    if not sim:
-        raise ConfigError(
-            "calibrating a real face needs a camera detector, which this version does not have yet",
-            next_step=f"animaface calibrate {face} --sim, or play through the hand map: animaface play demo --face {face}",
-        )
+    seen_by_camera = camera is not None or landmarks == "camera"
+    if landmarks not in ("truth", "camera"):
+        raise ConfigError(f"--landmarks {landmarks}: wanted truth or camera")
+    if not sim and camera in (None, "sim"):
+        raise ConfigError("a real face needs a camera that looks at it",
+                          next_step=f"animaface calibrate {face} --camera 0, or try it with --sim")  # fmt: skip
+    options = _options(poses, quick=quick, camera=seen_by_camera, seed=seed)
+    target = output or (simulated_user_folder(config.id) if sim else user_folder(config.id))
+    unfinished = work or Path(platformdirs.user_cache_dir("animaface")) / "calibrate" / target.name
+    guided = not sim and not progress_lines if guide is None else guide
+    steps: dict[str, Any] = {"skip": skip or (), "again": again or (), "guide": guided}
+    with ended_by_signals(), _prompter(guided, lines=progress_lines) as prompter:
+        if sim:
+            meta = _simulated(config, unfinished, prompter, options, seen_by_camera, model).run(
+                target, **steps
+            )
+        else:
+            from animaface.app.real_stand import RealEye, real_session
+
+            eye = RealEye(camera or "0", eyes_mm, model, markers)
+            with real_session(config, port or [], unfinished, options, prompter, eye) as session:
+                meta = session.run(target, **steps)
+    _tell(meta, target, face, sim=sim, json=json)
+
+
+def _sheet(path: Path) -> None:
+    from animaface.calibration.camera.markers import marker_sheet
+    from animaface.calibration.camera.model import need_opencv
+
+    if not need_opencv().imwrite(str(path), marker_sheet()):
+        raise ConfigError(f"{path} can't be written", next_step="name a .png file in a folder that exists")
+    out.print(
+        f"{path}: print it at 300 dpi; a marker's number is the landmark that it stands for", markup=False
+    )
+
+
+def _options(poses: int | None, *, quick: bool, camera: bool, seed: int) -> Any:
     try:
-        from animaface.app.simulated import simulated_session
         from animaface.calibration.session import Options
     except ImportError as e:
         raise MissingDependencyError(
             f"calibration needs torch and mujoco ({e})", next_step="pip install 'animaface[sim,train,report]'"
         ) from e
+    if quick:
+        return Options.quick(seed)
+    if camera:
+        return Options.camera(poses or _CAMERA_POSES, seed)
+    return Options(poses=poses or _POSES, seed=seed)
 
-    options = Options.quick(seed) if quick else Options(poses=poses, seed=seed)
-    target = output or simulated_user_folder(config.id)
-    unfinished = work or Path(platformdirs.user_cache_dir("animaface")) / "calibrate" / target.name
-    with LinesPrompter() if progress_lines else TerminalPrompter() as prompter:
-        meta = simulated_session(config, unfinished, seed=seed, options=options, prompter=prompter).run(
-            target
-        )
+
+def _prompter(guided: bool, *, lines: bool) -> Any:
+    if lines:
+        return LinesPrompter()
+    return AskingPrompter() if guided else TerminalPrompter()
+
+
+def _simulated(
+    config: FaceConfig, work: Path, prompter: Any, options: Any, by_camera: bool, model: Path | None
+) -> Any:
+    try:
+        from animaface.app.simulated import simulated_session
+    except ImportError as e:
+        raise MissingDependencyError(
+            f"the simulated face needs mujoco ({e})", next_step="pip install 'animaface[sim,train,report]'"
+        ) from e
+    return simulated_session(config, work, seed=options.seed, options=options, prompter=prompter,
+                             landmarks="camera" if by_camera else "truth", model=model)  # fmt: skip
+
+
+def _tell(meta: dict[str, Any], target: Path, face: str, *, sim: bool, json: bool) -> None:
     if json:
         emit_json({"folder": str(target), "report": str(target / "report.html"), **meta})
         return
     flat = {k: v for k, v in meta["quality"].items() if not isinstance(v, dict | list)}
-    table(f"{config.id}: calibrated", ("what", "measured"),
+    table(f"{meta['face_id']}: calibrated", ("what", "measured"),
           [(k, f"{v:.3f}" if isinstance(v, float) else str(v)) for k, v in flat.items()])  # fmt: skip
     out.print(f"the report: {target / 'report.html'}", markup=False, soft_wrap=True)
-    out.print(f"next: animaface play demo --face {face} --sim --record out.mp4", markup=False)
+    out.print(
+        f"next: animaface play demo --face {face}{' --sim --record out.mp4' if sim else ''}", markup=False
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from animaface.app.simulated import simulated_stand
 from animaface.calibration import folder
+from animaface.calibration.detector import LandmarkDetector, LandmarkFrame
 from animaface.calibration.prompter import ScriptedPrompter
 from animaface.calibration.session import Options, Session, Stand
 from animaface.calibration.work import Work
@@ -44,7 +45,7 @@ def test_a_small_calibration_interrupted_and_taken_up(tmp_path: Path) -> None:
     session = Session(Stand(config, again.open_robot, again.detector, again.clock, prompter), work, SMALL)
     meta = session.run(target)
     assert any("taking up" in line for line in prompter.said)
-    assert not work.exists()
+    assert (work / "finished.json").is_file()
     with np.load(target / "babbling.npz") as babbling:
         frames = int(babbling["frames"][0])
         assert frames == len(first["frame_s"])
@@ -99,14 +100,24 @@ def test_the_simulated_eye_has_a_rate_a_delay_and_noise() -> None:
     stand = simulated_stand(load_face("bench4"))
     for tick in range(1, 101):
         stand.clock.sleep_until_s(0.01 * tick)
-    frames = []
-    while (frame := stand.detector.poll()) is not None:
-        frames.append(frame)
+    frames = _arrived(stand.detector)
     assert 26 <= len(frames) <= 30
     assert frames[-1].time_s <= 0.95
     change = np.diff(
         np.stack([f.landmarks_m for f in frames[-8:]]), n=2, axis=0
     )  # what moves steadily falls out
     assert np.sqrt((change**2).sum(axis=2).mean() / 6.0) == pytest.approx(1e-4, rel=0.35)
-    newer = stand.detector.capture()
-    assert newer.time_s > frames[-1].time_s
+    for tick in range(101, 113):
+        stand.clock.sleep_until_s(0.01 * tick)
+    newer = _arrived(stand.detector, not_before_s=1.04)
+    assert newer
+    assert all(f.time_s >= 1.04 for f in newer)
+
+
+def _arrived(detector: LandmarkDetector, not_before_s: float = 0.0) -> list[LandmarkFrame]:
+    out = []
+    while (grab := detector.grab(not_before_s)) is not None:
+        frame = detector.see(grab)
+        assert frame is not None
+        out.append(frame)
+    return out

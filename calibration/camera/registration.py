@@ -1,0 +1,133 @@
+"""Where each point of the skin at rest is in a new picture: the picture at rest is bent until it fits.
+
+A network knows what a brow looks like; it does not follow this brow by tenths of a millimetre, and it has
+never seen a face with one corner of the mouth pulled by a motor. So its landmarks are only where the search
+begins. Lucas and Kanade (1981) with a mesh instead of a window, the gradients of the picture at rest (S. Baker,
+I. Matthews, 2004), elastic skin as the prior, Cauchy weights, coarse to fine.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration.camera.model import need_opencv
+from animaface.calibration.camera.skin_mesh import open_triangles, stiffness
+from animaface.robot.face.landmarks import N_VERTICES
+
+Array = NDArray[np.float64]
+Gray = NDArray[np.float32]
+
+EYES_PX: Final = 100.0
+"""Eye to eye in a picture of scale 1: a finer camera is scaled down to it, which costs nothing but time."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One level: `scale` of the picture (1: EYES_PX from eye to eye), blur radius of its local contrast in px, stiffness, iterations."""
+
+    scale: float
+    contrast_px: float
+    membrane: float
+    bending: float
+    iterations: int
+
+
+STEPS: Final = (Step(0.25, 5.0, 0.01, 0.03, 15), Step(0.5, 6.0, 0.003, 0.01, 15))
+
+
+class Registration:
+    """The face at rest, ready to be found again. reference: gray [h, w]; rest_px [468, 2]; eye to eye in px."""
+
+    def __init__(
+        self, reference: Gray, rest_px: Array, eyes_px: float, steps: tuple[Step, ...] = STEPS
+    ) -> None:
+        self.rest_px = rest_px.copy()
+        size = EYES_PX / eyes_px
+        self._levels = [_Level(reference, rest_px, replace(step, scale=step.scale * size)) for step in steps]
+
+    def find(self, picture: Gray, starts_px: list[Array]) -> tuple[Array, float]:
+        """([468, 2] px, how badly it fits: 0 perfect, about .3 nothing alike) from the best of several starts."""
+        pictures = [level.prepared(picture) for level in self._levels]
+        best: tuple[Array, float] | None = None
+        for start in starts_px:
+            found = self._levels[0].fit(pictures[0], start - self.rest_px)
+            if best is None or found[1] < best[1]:
+                best = found
+        if best is None:
+            return self.rest_px.copy(), 1.0
+        for level, small in zip(self._levels[1:], pictures[1:], strict=True):
+            best = level.fit(small, best[0])
+        return self.rest_px + best[0], best[1]
+
+
+class _Level:
+    def __init__(self, reference: Gray, rest_px: Array, step: Step) -> None:
+        self._step, self._cv2 = step, need_opencv()
+        image = self.prepared(reference)
+        x = (rest_px + 0.5) * step.scale - 0.5
+        pixels, self._corners, self._shares = _rasterised(x, image.shape, self._cv2)
+        self._pixels = pixels.astype(np.float64)
+        gx = self._cv2.Sobel(image, self._cv2.CV_32F, 1, 0, ksize=3) / 8.0
+        gy = self._cv2.Sobel(image, self._cv2.CV_32F, 0, 1, ksize=3) / 8.0
+        column, row = pixels[:, 0], pixels[:, 1]
+        self._template = image[row, column].astype(np.float64)
+        slope = np.stack([gx[row, column], gy[row, column]], axis=1).astype(np.float64) * step.scale
+        self._jacobian = (self._shares[:, :, None] * slope[:, None, :]).reshape(-1, 6)
+        self._where = (2 * self._corners[:, :, None] + np.arange(2)).reshape(-1, 6)
+        n = 2 * N_VERTICES
+        flat = (self._where[:, :, None] * n + self._where[:, None, :]).ravel()
+        outer = (self._jacobian[:, :, None] * self._jacobian[:, None, :]).ravel()
+        hessian = np.bincount(flat, outer, minlength=n * n).reshape(n, n)
+        self._stiff = np.kron(stiffness(step.membrane, step.bending, 1e-4), np.eye(2))
+        self._inverse = np.linalg.inv(hessian + self._stiff)
+
+    def prepared(self, picture: Gray) -> Gray:
+        """The picture in this size, its contrast evened out so that light and shade fall away."""
+        cv2, s = self._cv2, self._step
+        small = cv2.resize(picture, None, fx=s.scale, fy=s.scale, interpolation=cv2.INTER_AREA)
+        detail = small - cv2.GaussianBlur(small, (0, 0), s.contrast_px)
+        size = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * s.contrast_px)
+        out: Gray = detail / (np.sqrt(size) + 4.0)
+        return out
+
+    def fit(self, picture: Gray, move_px: Array) -> tuple[Array, float]:
+        """(displacement [468, 2] in px of the full picture, misfit), from a first guess."""
+        cv2, step, d = self._cv2, self._step, move_px
+        misfit = 1.0
+        for _ in range(step.iterations):
+            at = self._pixels + step.scale * (self._shares[:, :, None] * d[self._corners]).sum(axis=1)
+            map_x, map_y = (np.ascontiguousarray(at[None, :, k], dtype=np.float32) for k in (0, 1))
+            seen: Any = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            error = self._template - seen[0]
+            weight = 1.0 / (1.0 + error * error)
+            misfit = float((weight * error * error).mean())
+            pull = np.bincount(
+                self._where.ravel(),
+                (self._jacobian * (weight * error)[:, None]).ravel(),
+                minlength=2 * N_VERTICES,
+            )
+            d = d + (self._inverse @ (pull - self._stiff @ d.ravel())).reshape(-1, 2)
+        return d, misfit
+
+
+def _rasterised(
+    x: Array, shape: tuple[int, ...], cv2: Any
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """Pixels [P, 2] that the mesh covers, the corners [P, 3] of their triangles and their shares [P, 3]."""
+    owner = np.full(shape, -1, dtype=np.int32)
+    tri = open_triangles()
+    for k, corners in enumerate(tri):
+        cv2.fillConvexPoly(owner, np.round(x[corners]).astype(np.int32), k)
+    row, column = np.nonzero(owner >= 0)
+    corners = tri[owner[row, column]]
+    p = np.stack([column, row], axis=1)
+    a, b, c = (x[corners[:, k]] for k in range(3))
+    u, v, w = b - a, c - a, p - a
+    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    det = np.where(np.abs(det) < 1e-6, 1e-6, det)
+    s = (w[:, 0] * v[:, 1] - w[:, 1] * v[:, 0]) / det
+    t = (u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]) / det
+    near = (s > -0.3) & (t > -0.3) & (s + t < 1.3)  # rounding puts some pixels into a neighbour
+    return p[near], corners[near], np.stack([1.0 - s - t, s, t], axis=1)[near]

@@ -1,0 +1,91 @@
+"""The face at rest, which later pictures are measured against: pixels to metres in the head frame."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration.camera.face_mesh import Sighting
+from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
+from animaface.robot.face.errors import CalibrationError
+from animaface.robot.face.landmarks import neutral_m
+
+Array = NDArray[np.float64]
+
+_PUPILS = (468, 473)  # the subject's right and left iris centre
+
+
+@dataclass(frozen=True)
+class Rest:
+    """points_px[478, 3] and gray picture at rest, rotation of the head [3, 3], size of a pixel at the eyes (m),
+    sharpness of the picture, and the neutral landmarks [478, 3] in the head frame that belong to it (m)."""
+
+    points_px: Array
+    gray: NDArray[np.float32]
+    head: Array
+    pixel_m: float
+    sharpness: float
+    neutral_m: Array
+
+    @classmethod
+    def of(
+        cls,
+        sightings: Sequence[Sighting],
+        grays: Sequence[NDArray[np.float32]],
+        sharpness: float,
+        eyes_m: float,
+    ) -> Self:
+        """The mean of several looks at a face that stands still. `eyes_m`: pupil to pupil, as the person measured it.
+
+        Raises CalibrationError when the eyes are too near to each other in the picture.
+        """
+        points = np.median([s.points_px for s in sightings], axis=0)
+        between_px = float(np.linalg.norm(points[_PUPILS[1], :2] - points[_PUPILS[0], :2]))
+        if between_px < 40.0:
+            raise CalibrationError(
+                f"the face is too small in the picture: {between_px:.0f} px between the eyes, wanted 60 and more",
+                next_step="bring the camera nearer, or raise width and height under `cameras:` in the face file",
+            )
+        pixel_m = eyes_m / between_px
+        u, _, vt = np.linalg.svd(np.mean([s.head for s in sightings], axis=0))
+        gray = np.mean(np.stack(grays), axis=0).astype(np.float32)
+        return cls(points, gray, u @ vt, pixel_m, sharpness, _in_head_frame(points, pixel_m))
+
+    def moved_m(self, points_px: Array) -> Array:
+        """[n, 2] where points [n, 2] px are in the head frame's x and y, small shifts of the whole head taken out
+        by those that never move. `points_px` begins with the 468 of the mesh."""
+        a, b = similarity(points_px[list(RIGID)], self.points_px[list(RIGID), :2])
+        shift = (moved(points_px, a, b) - self.points_px[: len(points_px), :2]) * self.pixel_m
+        upright = self._upright
+        return np.asarray(self.neutral_m[: len(points_px), :2] + (shift * [1.0, -1.0]) @ upright.T)
+
+    @property
+    def _upright(self) -> Array:
+        """[2, 2] turns picture axes (y up) so that the line between the eyes is level."""
+        d = (self.points_px[_PUPILS[1], :2] - self.points_px[_PUPILS[0], :2]) * [1.0, -1.0]
+        c, s = d / np.linalg.norm(d)
+        return np.array([[c, s], [-s, c]])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """For the work folder."""
+        return {"points_px": self.points_px, "gray": self.gray, "head": self.head, "pixel_m": np.array(self.pixel_m),
+                "sharpness": np.array(self.sharpness), "neutral_m": self.neutral_m}  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, kept: Mapping[str, NDArray[Any]]) -> Self:
+        """What `arrays` gave."""
+        return cls(kept["points_px"], kept["gray"], kept["head"], float(kept["pixel_m"]), float(kept["sharpness"]),
+                   kept["neutral_m"])  # fmt: skip
+
+
+def _in_head_frame(points_px: Array, pixel_m: float) -> Array:
+    """[478, 3] m: x, y as seen with the eyes level, depth as the network believes it, laid on the canonical face
+    by the points that never move."""
+    x = points_px * [1.0, -1.0, -1.0] * pixel_m
+    across = x[_PUPILS[1]] - x[_PUPILS[0]]
+    c, s = across[:2] / np.linalg.norm(across[:2])
+    x = x @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    held = list(RIGID)
+    return np.asarray(x + (neutral_m()[held] - x[held]).mean(axis=0))

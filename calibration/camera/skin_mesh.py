@@ -1,0 +1,67 @@
+"""The mesh that a picture of the face is laid over, and how hard it is to bend.
+
+Eyes and mouth are holes, so that upper and lower lip, upper and lower lid move apart freely.
+"""
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.face.landmarks import INNER_LOWER, INNER_UPPER, N_VERTICES, neutral_m, triangles
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_EYES: Final = frozenset((
+    33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246,
+    263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466,
+))  # fmt: skip
+_MOUTH: Final = frozenset((*INNER_UPPER, *INNER_LOWER, 78, 308))
+
+RIGID: Final = (10, 338, 297, 332, 109, 67, 103, 127, 356, 234, 454, 54, 284, 21, 251, 162, 389)
+"""Forehead and temples: landmarks that no actuator moves."""
+
+
+@cache
+def open_triangles() -> Index:
+    """[K, 3] triangles of the skin without those that span an eye or the mouth."""
+    keep = [t for t in triangles().tolist() if not (set(t) <= _EYES or set(t) <= _MOUTH)]
+    return np.array(keep, dtype=np.int64)
+
+
+@cache
+def stiffness(membrane: float, bending: float, ground: float) -> Array:
+    """[468, 468] energy of a displacement: membrane L + bending L L + ground I, L the cotangent Laplacian.
+
+    The elastic sheet that skin is for a camera (M. Botsch, O. Sorkine, On linear variational surface
+    deformation methods, 2008). Forehead and temples are held.
+    """
+    x, laplace = neutral_m()[:, :2], np.zeros((N_VERTICES, N_VERTICES))
+    for tri in open_triangles():
+        for k in range(3):
+            i, j, far = tri[k], tri[(k + 1) % 3], tri[(k + 2) % 3]
+            a, b = x[i] - x[far], x[j] - x[far]
+            twice_area = abs(a[0] * b[1] - a[1] * b[0]) + 1e-9
+            weight = 0.1 + 0.5 * min(abs(float(a @ b)) / twice_area, 5.0)
+            laplace[[i, j], [i, j]] += weight
+            laplace[[i, j], [j, i]] -= weight
+    out = membrane * laplace + bending * (laplace @ laplace)
+    out[np.arange(N_VERTICES), np.arange(N_VERTICES)] += ground
+    out[RIGID, RIGID] += 1.0
+    return np.asarray(out)
+
+
+def similarity(source: Array, target: Array) -> tuple[complex, complex]:
+    """(a, b) of the best z -> a z + b in the plane, points [n, 2] as complex numbers."""
+    p, q = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
+    p0, q0 = p.mean(), q.mean()
+    a = ((q - q0) * (p - p0).conj()).sum() / (np.abs(p - p0) ** 2).sum()
+    return complex(a), complex(q0 - a * p0)
+
+
+def moved(points: Array, a: complex, b: complex) -> Array:
+    """Points [..., 2] after z -> a z + b."""
+    z = a * (points[..., 0] + 1j * points[..., 1]) + b
+    return np.stack([z.real, z.imag], axis=-1)
