@@ -4,16 +4,21 @@
 
 Twelve languages, sentences that no training has seen, three throats each. Counted per language: m b p whose
 lips are shut for 40 ms (jawOpen - mouthClose and every lip lift at most .03), open vowels shut inside, f v
-with the lip near the teeth, and the middle of each closure against the middle of its sound. Writes
-bench/results/languages.json.
+with the lip near the teeth, and the middle of each closure against the middle of its sound.
+
+Human recordings beside them where they are installed: days and months in French, Spanish and Russian
+(Debian's asterisk-core-sounds-{fr,es,ru}-g722, CC BY-SA, scored only; needs ffmpeg), their phone times by
+likeness to espeak-ng (align_voice.py). Writes bench/results/languages.json.
 """
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from align_voice import align
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -42,6 +47,20 @@ SENTENCES: Final = {
     "tr": ["Bebek annesini bekliyor.", "Pembe kalem masanın üstünde.", "Bu sabah parka gidebiliriz."],
     "fi": ["Mummo paistaa lettuja pannulla.", "Pappi puhuu mummon kanssa.", "Ostimme maanantaina omenapiirakan."],
     "hi": ["माँ बाज़ार में आम बेचती है।", "मेरा मित्र पानी भर रहा है।", "बाबा ने पेड़ पर पंछी देखा।"],
+}  # fmt: skip
+DAYS_AND_MONTHS: Final = {
+    "fr-fr": ("fr_CA_f_June",
+              ["dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"],
+              ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
+               "novembre", "décembre"]),
+    "es": ("es_MX_f_Allison",
+           ["domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"],
+           ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
+            "noviembre", "diciembre"]),
+    "ru": ("ru_RU_f_IvrvoiceRU",
+           ["воскресенье", "понедельник", "вторник", "среда", "четверг", "пятница", "суббота"],
+           ["января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября",
+            "ноября", "декабря"]),
 }  # fmt: skip
 Result = dict[str, Any]
 
@@ -88,6 +107,36 @@ def measured(language: str, texts: list[str], network: SpeechNetwork) -> Result:
     }
 
 
+def recorded(language: str, sounds: Path, network: SpeechNetwork) -> Result | None:
+    """Human words of one language; None where they are not installed."""
+    folder, days, months = DAYS_AND_MONTHS[language]
+    files = {f"day-{i}": word for i, word in enumerate(days)} | {f"mon-{i}": w for i, w in enumerate(months)}
+    counts, offsets, words = Sealed(), [], 0
+    for name, word in files.items():
+        file = sounds / folder / "digits" / f"{name}.g722"
+        if not file.is_file():
+            continue
+        samples = np.concatenate([np.zeros(3200, np.float32), _decoded(file), np.zeros(3200, np.float32)])
+        take = predict(samples, network=network).take()
+        phones = align(samples, word, language)
+        counts.add(take, phones)
+        offsets += closure_offsets_ms(take, phones)
+        words += 1
+    if not words:
+        return None
+    offset = {"mean": _mean(offsets), "sd": round(float(np.std(offsets)), 1), "counted": len(offsets)}
+    return {**counts.result(), "offset_ms": offset, "words": words, "lip_teeth_gap_median": None}
+
+
+def _decoded(path: Path) -> NDArray[np.float32]:
+    """A .g722 file as 16 kHz samples."""
+    said = subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "g722", "-i", str(path), "-f", "f32le", "-ar", "16000", "-ac", "1", "-"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    return np.frombuffer(said, np.float32)
+
+
 def _lip_class_right(
     heard: NDArray[np.float32], time_s: NDArray[np.float64], phones: list[tuple[str, float, float]]
 ) -> int:
@@ -106,10 +155,13 @@ def main() -> None:
     """Measure, print, write."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--weights", type=Path)
+    ap.add_argument("--recordings", type=Path, default=Path("/usr/share/asterisk/sounds"))
     ap.add_argument("--out", type=Path, default=HERE / "results" / "languages.json")
     a = ap.parse_args()
     network = SpeechNetwork(a.weights)
     results = {language: measured(language, texts, network) for language, texts in SENTENCES.items()}
+    humans = {f"{n}, human words": recorded(n, a.recordings, network) for n in DAYS_AND_MONTHS}
+    results |= {n: r for n, r in humans.items() if r is not None}
     table = Table("language", "m b p shut", "of", "open vowels shut", "of", "offset ms", "sd", "f v gap")
     for language, r in results.items():
         off = r["offset_ms"]

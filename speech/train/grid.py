@@ -29,6 +29,12 @@ def validation(names: list[str]) -> list[str]:
     return sorted(names)[4::HELD_OUT_EVERY]
 
 
+def training(names: list[str]) -> list[str]:
+    """What is left to learn from, sorted."""
+    apart = {*held_out(names), *validation(names)}
+    return [n for n in sorted(names) if n not in apart]
+
+
 @dataclass(frozen=True)
 class Clip:
     """samples[n] at 16 kHz; curves[T, C] and their weight[T] or [T, C] at 60 fps; phones [(name, start_s, end_s)]."""
@@ -78,9 +84,12 @@ def head_angles(poses: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class GridSpeaker:
-    """Reads the folder `grid_s1` of ../shared/data (see its licence: CC BY 4.0, cite Cooke et al. 2006)."""
+    """Reads the folder `grid_s1` of ../shared/data (see its licence: CC BY 4.0, cite Cooke et al. 2006).
 
-    def __init__(self, folder: Path) -> None:
+    Opened `for_training` it gives no held-out clip to anybody.
+    """
+
+    def __init__(self, folder: Path, *, for_training: bool = False) -> None:
         missing = [n for n in ("curves.npz", "phones.json", "audio") if not (folder / n).exists()]
         if missing:
             raise InputError(
@@ -95,10 +104,13 @@ class GridSpeaker:
             self.poses = z["head_pose"].astype(np.float32)
             self.frames = z["frames"].astype(int)
             self.clips = [str(c) for c in z["clip"]]
+        self._kept_apart = frozenset(held_out(self.clips)) if for_training else frozenset()
         self.phones = json.loads((folder / "phones.json").read_text(encoding="utf-8"))
 
     def clip(self, name: str, channels: list[str]) -> Clip:
         """One clip with the named shapes (and headYaw, headPitch, headRoll) at 60 fps."""
+        if name in self._kept_apart:
+            raise InputError(f"{name} is held out: never trained or tuned on, only scored")
         i = self.clips.index(name)
         scores, poses = self.scores[i, : self.frames[i]], self.poses[i, : self.frames[i]]
         columns = dict(zip(self.shape_names, scores.T, strict=True))

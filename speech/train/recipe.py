@@ -22,7 +22,7 @@ from animaface.speech.train.corpus import SHARES, CorpusConfig, cached
 from animaface.speech.train.dataset import CHANNELS, LEARNED, example, rest_pose
 from animaface.speech.train.export import export, scale_outputs
 from animaface.speech.train.fit import FitConfig, device_group, fit
-from animaface.speech.train.grid import GridSpeaker, held_out, validation
+from animaface.speech.train.grid import GridSpeaker, held_out, training, validation
 from animaface.speech.train.model import ModelConfig, SpeechNet
 
 log = logging.getLogger(__name__)
@@ -100,10 +100,10 @@ def train(
     started = time.perf_counter()
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)
-    grid = GridSpeaker(data / "grid_s1")
-    kept_apart, tuning = held_out(grid.clips), validation(grid.clips)
-    names = [c for c in sorted(grid.clips) if c not in set(kept_apart) | set(tuning)]
-    log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), len(kept_apart))
+    grid = GridSpeaker(data / "grid_s1", for_training=True)
+    names, tuning = training(grid.clips), validation(grid.clips)
+    apart = len(held_out(grid.clips))
+    log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), apart)
     groups = cached(grid, names, recipe.part(CorpusConfig), cache)
     shared = [(share, groups.get(k, [])) for k, share in SHARES.items()]
     if captures is not None:

@@ -1,12 +1,15 @@
 """Every 9th GRID clip by sorted name is held out, and the shipped weights never saw one."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from animaface.robot.face.errors import InputError
 from animaface.speech.network import SpeechNetwork
-from animaface.speech.train.grid import GridSpeaker, held_out, spline_to_60, validation
+from animaface.speech.train.grid import GridSpeaker, held_out, spline_to_60, training, validation
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "grid_s1"
 
@@ -18,6 +21,7 @@ def test_every_ninth_by_sorted_name() -> None:
     assert apart == names[0::9]
     assert len(apart) == 100
     assert not set(apart) & set(validation(shuffled))
+    assert set(training(shuffled)) == set(names) - set(apart) - set(validation(shuffled))
 
 
 def test_the_shipped_weights_name_their_clips_and_none_is_held_out() -> None:
@@ -32,6 +36,32 @@ def test_the_shipped_weights_name_their_clips_and_none_is_held_out() -> None:
         assert set(used) == set(every) - apart
     # without the data: the names that are missing at every 9th place are the held-out ones
     assert facts["held_out_rule"] == "sorted(names)[::9]"
+
+
+@pytest.fixture
+def speaker(tmp_path: Path) -> Path:
+    """A grid_s1 folder of 20 clips, as it lies in the shared data."""
+    names = [f"clip{i:02d}" for i in range(20)]
+    scores = np.random.default_rng(0).random((20, 25, 2)).astype(np.float16)
+    poses = np.tile(np.eye(4, dtype=np.float32), (20, 25, 1, 1))
+    np.savez(tmp_path / "curves.npz", clip=np.array(names), names=np.array(["jawOpen", "mouthClose"]), fps=25.0,
+             scores=scores, head_pose=poses, frames=np.full(20, 25))  # fmt: skip
+    phones = {n: [["bin", [["B", 0.1, 0.2], ["IH", 0.3, 0.2]]]] for n in names}
+    (tmp_path / "phones.json").write_text(json.dumps(phones), encoding="utf-8")
+    (tmp_path / "audio").mkdir()
+    for n in names:
+        soundfile.write(tmp_path / "audio" / f"{n}.flac", np.zeros(16000), 16000)
+    return tmp_path
+
+
+def test_training_cannot_open_a_held_out_clip(speaker: Path) -> None:
+    grid = GridSpeaker(speaker, for_training=True)
+    for name in training(grid.clips) + validation(grid.clips):
+        assert grid.clip(name, ["jawOpen"]).name == name
+    for name in held_out(grid.clips):
+        with pytest.raises(InputError, match="held out"):
+            grid.clip(name, ["jawOpen"])
+        assert GridSpeaker(speaker).clip(name, ["jawOpen"]).name == name, "scoring may"
 
 
 def test_peaks_survive_the_way_to_60_frames() -> None:
