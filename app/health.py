@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from animaface.app.lines import opener
+from animaface.app.linux import rules_missing
 from animaface.app.live.audio_loop import audio_loop
 from animaface.app.live.stored_delays import store_delay, stored_delay_s
 from animaface.app.stage import parse_ports
@@ -19,7 +21,8 @@ from animaface.robot.bringup.ports import port_at, serial_ports
 from animaface.robot.bringup.scan import ask_port
 from animaface.robot.config import load_face, shipped_faces
 from animaface.robot.face.clock import RealClock
-from animaface.robot.face.errors import AnimafaceError, CalibrationError, TransportError
+from animaface.robot.face.errors import AnimafaceError, CalibrationError, ConfigError, TransportError
+from animaface.robot.face.providers import NAMES, chosen
 from animaface.robot.serial_transport import find_port
 
 State = Literal["ok", "note", "missing"]
@@ -58,6 +61,7 @@ def examine() -> list[Finding]:
         *_sound(),
         *_ports(),
         _real_time(),
+        *_rules(),
         *_faces(),
     ]
 
@@ -103,7 +107,14 @@ def _ffmpeg() -> Finding:
 def _network() -> Finding:
     import onnxruntime
 
-    return Finding("onnxruntime", "ok", "providers: " + ", ".join(onnxruntime.get_available_providers()))
+    available = onnxruntime.get_available_providers()
+    try:
+        taken = chosen(available)
+    except ConfigError as e:
+        return Finding("onnxruntime", "missing", e.message, e.next_step, needed=True)
+    others = [name for name, full in NAMES.items() if full in available and name != taken]
+    more = f" (also here: {', '.join(others)}; --provider chooses)" if others else ""
+    return Finding("onnxruntime", "ok", f"networks run on {taken}{more}")
 
 
 def _sound() -> list[Finding]:
@@ -217,7 +228,17 @@ def _real_time() -> Finding:
     if granted:
         return Finding("real-time rights", "ok", "SCHED_FIFO may be asked for")
     return Finding("real-time rights", "note", "not granted: the loop is late a little more often",
-                   "put into /etc/security/limits.d/animaface.conf: @audio - rtprio 50")  # fmt: skip
+                   "sudo animaface setup-linux")  # fmt: skip
+
+
+def _rules() -> list[Finding]:
+    """Linux with udev only; other systems have other ways."""
+    if not Path("/etc/udev").is_dir():
+        return []
+    if rules_missing():
+        return [Finding("udev rules", "note", "not installed: rights and latency of adapters are as they come",
+                        "sudo animaface setup-linux")]  # fmt: skip
+    return [Finding("udev rules", "ok", "installed")]
 
 
 def _faces() -> list[Finding]:

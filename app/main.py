@@ -31,13 +31,15 @@ from animaface.app.commands import (
     report,
     say,
     setup_board,
+    setup_linux,
     setup_motors,
     simulate,
     stop,
     train,
 )  # fmt: skip
 from animaface.app.console import complain
-from animaface.robot.face.errors import AnimafaceError
+from animaface.robot.face.errors import AnimafaceError, ConfigError, unknown_name
+from animaface.robot.face.providers import CHOICES, VARIABLE
 
 app = typer.Typer(
     name="animaface",
@@ -48,7 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, live, say, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board,
+    doctor, demo, play, live, say, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, setup_linux,
     jog, stop, flash, train,
 )  # fmt: skip
 for module in _COMMANDS:
@@ -66,8 +68,15 @@ def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
+    provider: str = typer.Option(
+        "", help=f"What runs the networks: {', '.join(CHOICES)}. Also {VARIABLE}.", show_default=False
+    ),
 ) -> None:
     """Sound comes in, an animatronic face speaks, with feeling, on real motors."""
+    if provider:
+        if provider not in CHOICES:
+            raise ConfigError(unknown_name("provider", provider, CHOICES))
+        os.environ[VARIABLE] = provider  # for the processes of this one, too
 
 
 def main() -> None:

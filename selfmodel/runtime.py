@@ -11,6 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, N_CHANNELS
 from animaface.robot.face.errors import CalibrationError, InputError
+from animaface.robot.face.providers import providers
 from animaface.selfmodel.window import windows
 
 Array = NDArray[np.float64]
@@ -46,7 +47,9 @@ class FaceInverse:
         if not path.is_file():
             raise CalibrationError(f"no inverse in {path}", next_step=again)
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=providers(onnxruntime.get_available_providers())
+            )
             facts = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
             if tuple(facts["channels"]) != CHANNEL_NAMES:
                 raise CalibrationError(f"{path} was made for other channels", next_step=again)

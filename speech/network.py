@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
+from animaface.robot.face.providers import providers
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.phones import BILABIAL, LABIODENTAL, PHONES
 
@@ -52,7 +53,9 @@ class SpeechNetwork:
         options.log_severity_level = 3
         options.add_session_config_entry("session.set_denormal_as_zero", "1")  # states fade out in silence
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                str(path), options, providers=providers(ort.get_available_providers())
+            )
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
         self._outputs = [o.name for o in self._session.get_outputs()]

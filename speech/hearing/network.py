@@ -10,6 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from animaface.robot.face.errors import ConfigError
+from animaface.robot.face.providers import providers
 from animaface.speech.hearing.measures import N_MEASURES
 from animaface.speech.network import METADATA_KEY
 
@@ -34,7 +35,9 @@ class FeelingNetwork:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(
+            str(path), options, providers=providers(ort.get_available_providers())
+        )
         found = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "{}")
         self.metadata: dict[str, Any] = json.loads(found)
         for key, wanted in (("format", FORMAT), ("classes", list(CLASSES)), ("measures", N_MEASURES)):
