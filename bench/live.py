@@ -1,8 +1,10 @@
-"""A live run on the simulated face, counted on its truth: lips against the sound, interruptions, what was dropped.
+"""Live and play on the simulated face, counted on its truth: lips against the sound, the way from a microphone to the
+lips, interruptions, drift, what was dropped.
 
-    python bench/live.py [FACE]
+    python bench/live.py [FACE] [--quick]
 
-No sound card is needed: a virtual one tells the time. Prints a table and writes bench/results/live.json.
+The sound card is virtual (PulseAudio: a null sink and its monitor): what counts as sound is what left it, captured by
+`parec`; what counts as lips is the truth of the simulated face. Prints a table and writes bench/results/live.json.
 """
 
 import contextlib
@@ -13,27 +15,30 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from rich.console import Console
 from rich.table import Table
+from virtual_card import CARD, MONITOR, RATE_HZ, Capture, virtual_card
 from websockets.sync.client import ClientConnection, connect
 
-from animaface.app.lips import BILABIALS, LipNumbers, count_lips, read_phones
+from animaface.app.lips import BILABIALS, CLOSED_M, Phone, count_lips
+from animaface.app.live.sample_clock import SampleClock
 from animaface.robot.face.landmarks import lip_gap_m
-from animaface.selfmodel.rig import default_rig
 from animaface.sim.truth import read_truth
-from animaface.speech.perform import perform
-from animaface.speech.sound import read_sound
+from animaface.speech.train.espeak import shared_espeak
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "app" / "assets" / "demo.flac"
-LIVE = [sys.executable, "-m", "animaface.app.main", "live", "--sim", "--json", "--no-sound"]
-INTERRUPTIONS = 12
-SETTLED_M = 5e-4
+ANIMAFACE = [sys.executable, "-m", "animaface.app.main"]
+VOICES = ("en-us", "en-us+f3", "en-gb+m3")
+STILL_M = 5e-4
+MOVED_M = 3e-4
 
 
 def gap_of(log: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -41,62 +46,178 @@ def gap_of(log: Path) -> tuple[np.ndarray, np.ndarray]:
     return truth.time_s, lip_gap_m(truth.landmarks_m.astype(np.float64))
 
 
-def spoken_file(face: str, scratch: Path) -> tuple[dict[str, Any], LipNumbers, float]:
-    """The demo's recording through `live`, judged as `demo` judges `play`; and by how much (s) the gap of the
-    lips trails the gap that was asked, where they fit best: this can be told of a face that can't close too."""
-    log = scratch / "file.bin"
-    done = subprocess.run([*LIVE, "--face", face, "--source", str(DEMO), "--truth", str(log)], capture_output=True,
-                          check=False)  # fmt: skip
-    out: dict[str, Any] = json.loads(done.stdout.splitlines()[0])
+def numbers_of(done: bytes) -> dict[str, Any]:
+    out: dict[str, Any] = json.loads(done.splitlines()[0])
     if "error" in out:
         raise SystemExit(out["error"])
+    return out
+
+
+# ---- lips against the sound
+
+
+def syllables(words: int, seed: int) -> tuple[np.ndarray, list[Phone]]:
+    """b, m, p before and after vowels, by several voices: samples[n] at 16 kHz and the synthesiser's own phone times."""
+    rng, sound, phones = np.random.default_rng(seed), [np.zeros(8000, np.float32)], []
+    at_s = 0.5
+    for k in range(words):
+        text = " ".join(
+            "".join(rng.choice(["b", "m", "p"]) + rng.choice(["ah", "ee", "ay", "o"]) for _ in range(2))
+            for _ in range(2)
+        )
+        said = shared_espeak().say(text, VOICES[k % len(VOICES)], words_a_minute=150)
+        phones += [Phone(name, at_s + a, at_s + b) for name, a, b in said.phones]
+        sound += [said.samples, np.zeros(4000, np.float32)]
+        at_s += (len(said.samples) + 4000) / 16_000
+    return np.concatenate(sound), phones
+
+
+def lips_against_sound(
+    command: str, face: str, words: int, card: Mapping[str, str], scratch: Path
+) -> dict[str, Any]:
+    """Syllables by `play` or `live` through the virtual card; the sound's time is that of the capture."""
+    samples, phones = syllables(words, seed=4)
+    wav, log = scratch / "syllables.wav", scratch / f"{command}.bin"
+    soundfile.write(wav, samples, 16_000)
+    source = [str(wav)] if command == "play" else ["--source", str(wav)]
+    capture = Capture(card)
+    try:
+        done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
+                               "--output", CARD], env=dict(card), capture_output=True, check=False)  # fmt: skip
+    finally:
+        capture.stop()
+    numbers = numbers_of(done.stdout)
+    heard_s = capture.heard_at_s(np.asarray(soxr.resample(samples, 16_000, RATE_HZ)))
     at_s, gap = gap_of(log)
-    time_s = at_s - out["first_heard_s"]
-    sealed = float(np.median(gap[(time_s > -0.35) & (time_s < -0.05)]))
-    take = perform(read_sound(DEMO)).take
-    spoken = (time_s > 0.2) & (time_s < take.duration_s - 1.0)
-    shifts = np.arange(-0.2, 0.3, 0.0025)
-    fits = [np.corrcoef(gap[spoken], default_rig().gap_m(take.at(time_s[spoken] - d)))[0, 1] for d in shifts]
-    asked = default_rig().gap_m(take.at(time_s))
-    asked -= float(default_rig().gap_m(np.zeros((1, take.values.shape[1])))[0])
-    lips = count_lips(time_s, gap - sealed, asked, read_phones(DEMO.with_suffix(".phones.json")))
-    return out, lips, float(shifts[int(np.argmax(fits))])
+    time_s = at_s - heard_s
+    sealed = float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
+    lips = count_lips(time_s, gap - sealed, gap - sealed, phones)
+    offsets = 1e3 * event_offsets_s(time_s, gap - sealed, phones)
+    told = {k: numbers[k] for k in ("ticks", "missed_share", "dropped_share", "drift_ppm") if k in numbers}
+    if "first_heard_s" in numbers:
+        told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - heard_s)
+    return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets),
+            "mean_ms": float(offsets.mean()), "sd_ms": float(offsets.std()), "latest_99_ms": float(np.quantile(offsets, 0.99)),
+            "median_ms": float(np.median(offsets)), **told}  # fmt: skip
 
 
-def interruptions(face: str, scratch: Path) -> tuple[dict[str, Any], list[float]]:
-    """An agent that is cut off again and again -> seconds until the lips lay still, each."""
+def event_offsets_s(time_s: np.ndarray, gap_m: np.ndarray, phones: list[Phone]) -> np.ndarray:
+    """Lateness of the lips at each closure and release of b, m, p: the closest meeting to the phone's start, and the
+    closest parting to its end, within 150 ms."""
+    closed = (gap_m <= CLOSED_M).astype(int)
+    meets, parts = (time_s[1:][np.diff(closed) == d] for d in (1, -1))
+    out = []
+    for p in phones:
+        if p.name not in BILABIALS:
+            continue
+        for events, at_s in ((meets, p.start_s), (parts, p.end_s)):
+            near = events[np.abs(events - at_s) < 0.15] - at_s
+            if len(near):
+                out.append(float(near[np.argmin(np.abs(near))]))
+    return np.array(out)
+
+
+# ---- from a microphone to the lips
+
+
+def microphone(face: str, words: int, card: Mapping[str, str], scratch: Path) -> dict[str, Any]:
+    """Words after silence, played into the card by another program and heard through its monitor: from the moment the
+    sound is there to the first movement of the lips in the truth."""
+    rng, spoken = np.random.default_rng(1), []
+    texts = ["ah", "yes", "all right", "I am", "okay", "higher", "our", "I", "apples", "open"]
+    log = scratch / "mic.bin"
+    child = subprocess.Popen([*ANIMAFACE, "live", "--face", face, "--sim", "--source", "mic", "--device", MONITOR, "--json",
+                              "--truth", str(log)], env=dict(card), stdout=subprocess.PIPE)  # fmt: skip
+    capture = Capture(card)
+    try:
+        wait_for(log)
+        time.sleep(3.0)
+        for k in range(words):
+            said = shared_espeak().say(texts[k % len(texts)], VOICES[k % len(VOICES)]).samples
+            wav = scratch / f"word{k}.wav"
+            soundfile.write(wav, said, 16_000)
+            subprocess.run(["paplay", f"--device={CARD}", str(wav)], env=dict(card), check=True)
+            spoken.append(np.asarray(soxr.resample(said, 16_000, RATE_HZ)))
+            time.sleep(float(rng.uniform(1.6, 2.2)))
+    finally:
+        capture.stop()
+        child.terminate()
+    numbers = numbers_of(child.communicate(timeout=60)[0])
+    at_s, gap = gap_of(log)
+    onsets = onsets_s(capture)
+    delays = 1e3 * np.array([d for t in onsets if (d := first_movement_s(at_s - t, gap)) is not None])
+    lag_ms = numbers["delay_ms"] - numbers["own_share_ms"]
+    return {"words": words, "onsets": len(onsets), "answered": len(delays), "median_ms": float(np.median(delays)),
+            "p95_ms": float(np.quantile(delays, 0.95)), "own_share_ms": numbers["own_share_ms"], "servo_lag_ms": lag_ms,
+            "latency_parts_ms": numbers.get("latency_ms", {}), "dropped_share": numbers["dropped_share"],
+            "missed_share": numbers["missed_share"], "blocks_lost": numbers["blocks_lost"]}  # fmt: skip
+
+
+def onsets_s(capture: Capture) -> list[float]:
+    """Monotonic times at which sound begins after half a second of silence."""
+    samples = capture.samples
+    loud = np.flatnonzero(np.abs(samples) > 0.01)
+    if not len(loud):
+        return []
+    begins = np.concatenate([[loud[0]], loud[1:][np.diff(loud) > 0.5 * RATE_HZ]])
+    return [capture.start_s + float(k) / RATE_HZ for k in begins]
+
+
+def first_movement_s(time_s: np.ndarray, gap: np.ndarray) -> float | None:
+    """After 0, when the gap leaves where it lay; None when it was not at rest before, or never leaves."""
+    before = gap[(time_s > -0.3) & (time_s <= 0.02)]
+    if not len(before) or np.ptp(before) > MOVED_M:
+        return None
+    moved = np.flatnonzero((time_s > 0.0) & (time_s < 0.6) & (np.abs(gap - before[-1]) > MOVED_M))
+    return float(time_s[moved[0]]) if len(moved) else None
+
+
+def wait_for(log: Path) -> None:
+    for _ in range(600):
+        if log.is_file() and log.stat().st_size > 100_000:
+            return
+        time.sleep(0.1)
+    raise SystemExit("the face did not come up")
+
+
+# ---- interruptions
+
+
+def interruptions(face: str, count: int, scratch: Path) -> dict[str, Any]:
+    """An agent that is cut off again and again: ms until the lips lay still, each."""
     log, port = scratch / "agent.bin", free_port()
-    child = subprocess.Popen(
-        [*LIVE, "--face", face, "--source", f"ws://127.0.0.1:{port}", "--truth", str(log)],
-        stdout=subprocess.PIPE,
-    )
+    child = subprocess.Popen([*ANIMAFACE, "live", "--face", face, "--sim", "--json", "--no-sound", "--source",
+                              f"ws://127.0.0.1:{port}", "--truth", str(log)], stdout=subprocess.PIPE)  # fmt: skip
     samples, rate_hz = soundfile.read(DEMO, dtype="int16")
-    rng, at_s = np.random.default_rng(0), []
+    rng, cuts = np.random.default_rng(0), []
     try:
         with reached(port) as agent:
-            for _ in range(INTERRUPTIONS):
+            for _ in range(count):
                 agent.send(json.dumps({"type": "start", "rate_hz": rate_hz}))
                 first = int(rng.uniform(0.0, 3.0) * rate_hz)
                 for k in range(first, first + 5 * rate_hz, rate_hz // 10):
                     agent.send(samples[k : k + rate_hz // 10].tobytes())
                 time.sleep(float(rng.uniform(1.2, 2.2)))
                 agent.send(json.dumps({"type": "interrupt"}))
-                at_s.append(time.monotonic())
+                cuts.append(time.monotonic())
                 end_s = time.monotonic() + 1.2
                 while (left_s := end_s - time.monotonic()) > 0.0:
                     with contextlib.suppress(TimeoutError):
                         agent.recv(timeout=left_s)
     finally:
         child.terminate()
-    out: dict[str, Any] = json.loads(child.communicate(timeout=60)[0].splitlines()[0])
+    out = numbers_of(child.communicate(timeout=60)[0])
     time_s, gap = gap_of(log)
-    return out, [stilled_s(time_s - t, gap) for t in at_s]
+    still = 1e3 * np.array([stilled_s(time_s - t, gap) for t in cuts])
+    return {"count": count, "median_ms": float(np.median(still)), "p95_ms": float(np.quantile(still, 0.95)),
+            "worst_ms": float(still.max()), "each_ms": [round(float(x)) for x in still],
+            "dropped_share": out["dropped_share"], "missed_share": out["missed_share"], "told": out["told"]}  # fmt: skip
 
 
 def stilled_s(time_s: np.ndarray, gap: np.ndarray) -> float:
     """After 0, the last moment at which the gap is away from where it comes to rest."""
     end = float(np.median(gap[(time_s > 0.6) & (time_s < 1.1)]))
-    away = np.flatnonzero((time_s > 0.0) & (time_s < 1.1) & (np.abs(gap - end) > SETTLED_M))
+    away = np.flatnonzero((time_s > 0.0) & (time_s < 1.1) & (np.abs(gap - end) > STILL_M))
     return float(time_s[away[-1]]) if len(away) else 0.0
 
 
@@ -115,44 +236,71 @@ def reached(port: int) -> ClientConnection:
     raise SystemExit("the face did not come up")
 
 
+# ---- drift
+
+
+def drift() -> dict[str, float]:
+    """Half an hour of a card that is 100 ppm off, its words 2 ms apart from the truth, in virtual time."""
+    rng, worst = np.random.default_rng(0), []
+    for ppm in (-100.0, 100.0):
+        clock = SampleClock(RATE_HZ)
+        for k in range(30 * 60 * 20):
+            true_s = 2400 * k * (1.0 + 1e-6 * ppm) / RATE_HZ
+            clock.observe(2400 * k, true_s + float(rng.normal(0.0, 0.002)))
+            if k > 200:
+                worst.append(abs(clock.at_s(2400 * k) - true_s))
+    return {
+        "minutes": 30,
+        "ppm": 100,
+        "worst_ms": 1e3 * max(worst),
+        "median_ms": 1e3 * float(np.median(worst)),
+    }
+
+
 def main() -> None:
-    face = sys.argv[1] if len(sys.argv) > 1 else "hybrid"
+    arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
+    face, quick = arguments[0] if arguments else "hybrid", "--quick" in sys.argv
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as scratch:
-        run, lips, trails_s = spoken_file(face, Path(scratch))
-        agent, stilled = interruptions(face, Path(scratch))
-    stilled_ms = 1e3 * np.array(stilled)
-    run["source"] = DEMO.name
-    numbers = {
-        "face": face, "load_average_at_start": round(load, 1), "cores": os.cpu_count(), "delay_ms": run["delay_ms"],
-        "motion": run["motion"], "lips": lips.as_dict(), "gap_trails_ms": round(1e3 * trails_s, 1), "file_run": run, "agent_run": agent,
-        "interruption_still_ms": {"median": round(float(np.median(stilled_ms)), 1),
-                                  "worst": round(float(stilled_ms.max()), 1),
-                                  "each": [round(float(x)) for x in stilled_ms]},
-    }  # fmt: skip
-    phones = sum(p.name in BILABIALS for p in read_phones(DEMO.with_suffix(".phones.json")))
-    table = Table(title=f"live on {face}, load {load:.1f} on {os.cpu_count()} cores")
+    found: dict[str, Any] = {"face": face, "load_average_at_start": round(load, 1), "cores": os.cpu_count(),
+                             "sound_card": "PulseAudio null sink and monitor"}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, virtual_card() as card:
+        scratch = Path(folder)
+        for command in ("play", "live"):
+            found[command] = lips_against_sound(command, face, 12 if quick else 40, card, scratch)
+        found["microphone"] = microphone(face, 10 if quick else 40, card, scratch)
+        found["interruption"] = interruptions(face, 6 if quick else 20, scratch)
+    found["drift"] = drift()
+    show(found)
+    (HERE / "results" / "live.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def show(found: dict[str, Any]) -> None:
+    table = Table(
+        title=f"live on {found['face']}, load {found['load_average_at_start']} on {found['cores']} cores"
+    )
     for column in ("what", "measured", "target"):
         table.add_column(column)
-    for row in (
-        (
-            "lips against the sound, mean",
-            f"{lips.offset_mean_ms:+.0f} ms ({lips.offset_events} events of {phones} m b p)",
-            "within 10 ms",
-        ),
-        ("lips against the sound, sd", f"{lips.offset_sd_ms:.0f} ms", "15 ms"),
-        ("lips against the sound, latest", f"{lips.offset_latest_ms:+.0f} ms", "30 ms (99 %)"),
-        ("gap of the lips behind the gap asked", f"{1e3 * trails_s:+.0f} ms", "within 10 ms"),
-        ("lips closed at m b p", f"{100 * lips.closed_share:.0f} %", "95 %"),
-        ("commands late or skipped, file", f"{100 * run['dropped_share']:.2f} %", "1 %"),
-        ("commands late or skipped, agent", f"{100 * agent['dropped_share']:.2f} %", "1 %"),
-        ("deadlines missed", f"{100 * run['missed_share']:.2f} %", "0.5 %"),
-        ("lips still after an interruption, median", f"{np.median(stilled_ms):.0f} ms", "100 ms"),
-        ("lips still after an interruption, worst", f"{stilled_ms.max():.0f} ms", ""),
-    ):
-        table.add_row(*row)
+    for command in ("play", "live"):
+        n = found[command]
+        table.add_row(f"{command}: lips against the captured sound, mean, sd ({n['events']} events)",
+                      f"{n['mean_ms']:+.1f}, {n['sd_ms']:.1f} ms", "within 10, 15 ms")  # fmt: skip
+        table.add_row(f"{command}: 99 % never later than", f"{n['latest_99_ms']:+.1f} ms", "+30 ms")
+        table.add_row(f"{command}: closed at b m p; deadlines missed; dropped",
+                      f"{n['closed_share']:.1%}; {n['missed_share']:.2%}; {n['dropped_share']:.2%}", "; .5 %; 1 %")  # fmt: skip
+    n = found["microphone"]
+    table.add_row(f"microphone: sound to first lip movement, median, p95 ({n['answered']} of {n['onsets']} words)",
+                  f"{n['median_ms']:.0f}, {n['p95_ms']:.0f} ms", "150, 200 ms")  # fmt: skip
+    table.add_row(
+        "microphone: our own share; servo lag",
+        f"{n['own_share_ms']:.0f}; {n['servo_lag_ms']:.0f} ms",
+        "90 ms;",
+    )
+    n = found["interruption"]
+    table.add_row(f"interruption: lips still, median, p95, worst ({n['count']})",
+                  f"{n['median_ms']:.0f}, {n['p95_ms']:.0f}, {n['worst_ms']:.0f} ms", "100 ms")  # fmt: skip
+    n = found["drift"]
+    table.add_row("drift in 30 minutes, 100 ppm", f"{n['worst_ms']:.1f} ms", "under 5 ms")
     Console().print(table)
-    (HERE / "results" / "live.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

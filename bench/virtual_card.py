@@ -1,0 +1,105 @@
+"""A virtual sound card for benches and tests: a PulseAudio server of our own, a null sink, and what leaves it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+CARD, MONITOR = "virtual_card", "virtual_monitor"
+RATE_HZ: Final = 48_000
+_ALSA = """
+pcm.{card} {{ type pulse server "unix:{socket}" device "{card}" hint {{ show on description "{card}" }} }}
+pcm.{monitor} {{ type pulse server "unix:{socket}" device "{card}.monitor" hint {{ show on description "{monitor}" }} }}
+"""
+
+
+def missing() -> str:
+    """What this machine lacks for it; empty: nothing."""
+    plugin = list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
+    if shutil.which("pulseaudio") is None or not plugin:
+        return "pulseaudio with its ALSA plugin (scripts/system-packages test)"
+    return ""
+
+
+@contextmanager
+def virtual_card() -> Iterator[Mapping[str, str]]:
+    """The environment of processes that are to find the devices CARD (plays) and MONITOR (hears what it plays)."""
+    with tempfile.TemporaryDirectory(prefix="animaface-pulse-") as folder:
+        home = Path(folder)
+        socket, config = home / "native", home / "asound.conf"
+        config.write_text(_ALSA.format(card=CARD, monitor=MONITOR, socket=socket))
+        environment = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "XDG_DATA_HOME": str(home / "data"),
+                       "ALSA_CONFIG_PATH": f"/usr/share/alsa/alsa.conf:{config}", "PULSE_SERVER": f"unix:{socket}"}  # fmt: skip
+        with (home / "log").open("wb") as log:
+            server = subprocess.Popen(
+                ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm", "--use-pid-file=no",
+                 "-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
+                 "-L", f"module-null-sink sink_name={CARD} rate={RATE_HZ}"],
+                env=environment, stdout=subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
+        try:
+            end_s = time.monotonic() + 20.0
+            while not socket.exists():
+                if server.poll() is not None or time.monotonic() > end_s:
+                    raise RuntimeError((home / "log").read_text())
+                time.sleep(0.05)
+            yield environment
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+class Capture:
+    """What leaves the card, by `parec` and not by our own code: start, stop, then `samples` [n] at RATE_HZ and
+    `start_s`, the monotonic time of the first one (the earliest that every arrival allows)."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._child = subprocess.Popen(
+            ["parec", f"--device={CARD}.monitor", "--format=s16le", f"--rate={RATE_HZ}", "--channels=1",
+             "--latency-msec=5", "--raw"],
+            env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._parts: list[bytes] = []
+        self._starts: list[float] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        count = 0
+        out = self._child.stdout
+        while out is not None and (data := os.read(out.fileno(), 4096)):
+            now_s = time.monotonic()
+            self._parts.append(data)
+            count += len(data) // 2
+            self._starts.append(now_s - count / RATE_HZ)
+
+    def stop(self) -> None:
+        """No more."""
+        self._child.terminate()
+        self._child.wait(10)
+        self._thread.join(5)
+
+    @property
+    def samples(self) -> np.ndarray:
+        data = b"".join(self._parts)
+        return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float32) / 32768.0
+
+    @property
+    def start_s(self) -> float:
+        """By the arrivals of the second half: a monitor settles after others begin to play."""
+        return float(np.min(self._starts[len(self._starts) // 2 :]))
+
+    def heard_at_s(self, sound: np.ndarray) -> float:
+        """Monotonic time at which `sound` [m] at RATE_HZ began to leave the card."""
+        heard = self.samples
+        n = 1 << int(np.ceil(np.log2(len(heard) + len(sound))))
+        likeness = np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(sound, n)), n)[: len(heard)]
+        return self.start_s + float(np.argmax(likeness)) / RATE_HZ
