@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import ConfigError, unknown_name
+from animaface.sim.body.ageing import Ageing
 from animaface.sim.body.bones import Bones
 from animaface.sim.body.chassis import N_BONES, build_chassis
 from animaface.sim.body.mechanism import Tables
@@ -33,8 +34,19 @@ class SimFace:
     same config, seed, step and calls give the same bits.
     """
 
-    def __init__(self, config: FaceConfig, *, seed: int = 0, timestep_s: float | None = None) -> None:
-        """timestep_s: 0.002 unless told; 0.004 for babbling, 0.005 is the largest that does not ring."""
+    def __init__(
+        self,
+        config: FaceConfig,
+        *,
+        seed: int = 0,
+        timestep_s: float | None = None,
+        ageing: Ageing | None = None,
+    ) -> None:
+        """timestep_s: 0.002 unless told; 0.004 for babbling, 0.005 is the largest that does not ring.
+
+        ageing: what time has done to it; the same seed is the same face in its youth.
+        """
+        aged = ageing or Ageing()
         self._config = config
         self._dt = DEFAULT_TIMESTEP_S if timestep_s is None else float(timestep_s)
         if not 1e-4 <= self._dt <= 0.005:
@@ -53,7 +65,9 @@ class SimFace:
         self._tables = Tables(acts)
         ratio = np.maximum(np.abs(self._servos.u_per_rad) * self._tables.steepest(), 1e-6)
         self._bones = Bones([a.part for a in acts], self._servos.motors.inertia / ratio**2)
-        self._soft = SoftTissue(config, rng)
+        self._soft = SoftTissue(config, rng, aged)
+        # Where horns sit, in u: nothing of it shows in the servos' own sensors.
+        self._u_at_zero = self._servos.u_at_zero + self._servos.u_per_rad * aged.horn_rad(self._names)
         self._soft_every = max(1, round(_SOFT_STEP_S / self._dt))
         self._soft_load = np.zeros(len(acts))
         self._load_nm = np.zeros(len(acts))
@@ -68,7 +82,7 @@ class SimFace:
 
     def _settle(self) -> None:
         """Put skin and bones where the shafts stand, so that time starts without a jump."""
-        u = self._servos.u_at_zero + self._servos.u_per_rad * self._servos.horn
+        u = self._u_at_zero + self._servos.u_per_rad * self._servos.horn
         place, _ = self._tables.look_up(u)
         self._data.qpos[:N_BONES] = self._bones.rest(place[:, 0])
         mujoco.mj_forward(self._model, self._data)
@@ -181,7 +195,7 @@ class SimFace:
     def _step(self) -> None:
         d, s = self._data, self._servos
         angle, speed = d.qpos[N_BONES:], d.qvel[N_BONES:]
-        u = s.u_at_zero + s.u_per_rad * s.take_up_play(angle, self._load_nm, self._dt)
+        u = self._u_at_zero + s.u_per_rad * s.take_up_play(angle, self._load_nm, self._dt)
         place, slope = self._tables.look_up(u)
         if self._steps % self._soft_every == 0:
             jaw = jaw_motion(d.qpos[3], d.qpos[4])

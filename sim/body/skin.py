@@ -6,8 +6,9 @@ condensed stiffness that the servos feel (SIMULATION.md). Linear by itself: stif
 friction and creep act on the handles (tissue.py, lips.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,11 @@ class Skin:
     tendon_stiffness: Array
     tendon_by_handle: Array
     tendon_by_jaw: Array
+
+    def softened(self, stiffness: float) -> Self:
+        """The same skin with this share of its stiffness: it goes where it went, but pulls less."""
+        loads = ("handle_stiffness", "handle_jaw", "tendon_stiffness")
+        return replace(self, **{name: stiffness * getattr(self, name) for name in loads})
 
 
 RIM_VERTICES = (

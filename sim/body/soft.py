@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.config import FaceConfig
 from animaface.sim.body import anatomy
+from animaface.sim.body.ageing import Ageing
 from animaface.sim.body.mechanism import corner_drives
 from animaface.sim.body.pose import Shape
 from animaface.sim.body.skin import build_skin, rides_on_jaw
@@ -44,16 +45,18 @@ def mean_matrix(rows: list[Rows], n: int) -> Array:
 class SoftTissue:
     """Skin, lips and tendons of one face, quasi-static but for drag, creep and the tendons' friction."""
 
-    def __init__(self, config: FaceConfig, rng: np.random.Generator) -> None:
-        parts = [a.part for a in config.actuators.values()]
+    def __init__(self, config: FaceConfig, rng: np.random.Generator, ageing: Ageing | None = None) -> None:
+        aged, actuators = ageing or Ageing(), list(config.actuators.values())
+        parts = [a.part for a in actuators]
         self._corners = corner_drives(config)
         driven = sorted({p for p in parts if p.startswith(_SKIN_PARTS)})
         handles = (*driven, *(f"corner_{c.side}" for c in self._corners))
         tendons = tuple(sorted({p for p in parts if p.startswith(_TENDON_PARTS)}))
-        skin = build_skin(handles, tendons)
+        skin = build_skin(handles, tendons).softened(aged.stiffness)
         self.shape = Shape(skin, np.array([_pull(t) for t in tendons]).reshape(-1, 3))
         self._to_handle = mean_matrix([rows_of(parts, h) for h in handles], len(parts))
         self._to_tendon = mean_matrix([rows_of(parts, t) for t in tendons], len(parts))
+        self._slack_m = self._to_tendon @ aged.slack_m(actuators)
         self._corner_rows = [handles.index(f"corner_{c.side}") for c in self._corners]
         self._on_jaw = np.array([rides_on_jaw(h) for h in handles], dtype=bool)
         self._bulge = np.array([_bulge_share(h) for h in handles])
@@ -90,7 +93,7 @@ class SoftTissue:
         k, pull = self.shape.skin, self.shape.pull
         if len(pull):
             passive = ((k.tendon_by_handle @ self.handles + k.tendon_by_jaw @ jaw.T) * pull).sum(axis=1)
-            tension = self._cables.step(self._to_tendon @ place[:, 0], passive, dt_s)
+            tension = self._cables.step(self._to_tendon @ place[:, 0] - self._slack_m, passive, dt_s)
             load -= (self._to_tendon.T @ tension) * slope[:, 0]
         return np.asarray(load, dtype=np.float64)
 
