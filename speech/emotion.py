@@ -24,7 +24,7 @@ AUTO: Final = "auto"
 """Stands for the emotions that are heard in the voice."""
 _EXPRESSIVE: Final = tuple(name for name in EMOTIONS if name != "neutral")
 _DT_S: Final = 1.0 / FRAME_RATE_HZ
-_REST_SHARE: Final = 0.85
+_REST_SHARE: Final = 0.92
 """Share of the expression that stays between accents; the rest swells with the voice."""
 
 

@@ -20,23 +20,25 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
     "AU2": _both({"browOuterUpLeft": 1.0}) | {"browInnerUp": 0.15},  # outer brow raiser
     "AU4": _both({"browDownLeft": 1.0}),  # brow lowerer
     "AU5": _both({"eyeWideLeft": 1.0}),  # upper lid raiser
-    "AU6": _both({"cheekSquintLeft": 1.0, "eyeSquintLeft": 0.6}),  # cheek raiser
+    "AU6": _both({"cheekSquintLeft": 1.0, "eyeSquintLeft": 0.3}),  # cheek raiser
     "AU7": _both({"eyeSquintLeft": 1.0}),  # lid tightener
-    "AU9": _both({"noseSneerLeft": 1.0, "browDownLeft": 0.25}),  # nose wrinkler
+    "AU9": _both({"noseSneerLeft": 1.0, "browDownLeft": 0.1}),  # nose wrinkler
     "AU10": _both({"mouthUpperUpLeft": 1.0, "noseSneerLeft": 0.25}),  # upper lip raiser
     "AU12": _both(
         {"mouthSmileLeft": 1.0, "mouthStretchLeft": 0.2, "mouthDimpleLeft": 0.15}
     ),  # lip corner puller
     "AU12L": {"mouthSmileLeft": 1.0},
     "AU14L": {"mouthDimpleLeft": 1.0, "mouthPressLeft": 0.5, "mouthLeft": 0.35},  # dimpler, one side
-    "AU15": _both({"mouthFrownLeft": 1.0}),  # lip corner depressor
+    "AU15": _both({"mouthFrownLeft": 1.0, "mouthStretchLeft": 0.25}),  # lip corner depressor
     "AU16": _both({"mouthLowerDownLeft": 1.0}),  # lower lip depressor
     "AU17": {"mouthShrugLower": 1.0},  # chin raiser
     "AU20": _both({"mouthStretchLeft": 1.0, "mouthFrownLeft": 0.25}),  # lip stretcher
     "AU23": _both({"mouthPressLeft": 0.7}) | {"mouthRollLower": 0.4, "mouthRollUpper": 0.4},  # tightener
     "AU24": _both({"mouthPressLeft": 1.0}),  # lip pressor
-    "AU25": _both({"mouthLowerDownLeft": 0.6, "mouthUpperUpLeft": 0.4}),  # lips part
+    "AU25": _both({"mouthLowerDownLeft": 1.0}),  # lips part
     "AU26": {"jawOpen": 1.0},  # jaw drop
+    "AU27": {"jawOpen": 0.7, "mouthFunnel": 0.6},  # mouth stretched open, taller than wide
+    "AU38": _both({"noseSneerLeft": 1.0}),  # nostril dilator
     "AU43": _both({"eyeBlinkLeft": 1.0}),  # eyes closed, here the droop of the upper lid
 }
 """AU -> amounts of ARKit shapes at its full strength. L: the subject's left side alone."""
@@ -67,36 +69,37 @@ class Prototype:
 PROTOTYPES: Final[dict[str, Prototype]] = {
     "neutral": Prototype("no action"),
     "happiness": Prototype(
-        "6+12+25",
-        {"AU6": 1.0, "AU12": 1.0, "AU25": 0.25},
+        "6+12+25, elated joy with 1+2 (Scherer & Ellgring, Emotion 7, 2007)",
+        {"AU1": 0.4, "AU2": 0.45, "AU6": 1.0, "AU12": 1.0, "AU25": 0.4},
+        {"AU25": -0.4},
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
-        "1+4+15+17",
-        {"AU1": 1.0, "AU4": 0.2, "AU15": 1.0, "AU17": 0.35, "AU43": 0.22},
-        head_deg=(0.0, 6.0, 2.0), gaze_deg=(0.0, 7.0), articulation=0.85, tempo=0.6, blink_rate=0.8,
+        "1+4+15+17, of distress with 7 and 20",
+        {"AU1": 1.0, "AU4": 0.6, "AU7": 0.6, "AU15": 1.0, "AU17": 0.7, "AU20": 0.3, "AU43": 0.1},
+        head_deg=(0.0, 4.0, 2.0), gaze_deg=(0.0, 4.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
         rise_s=0.5,
     ),
     "anger": Prototype(
-        "4+5+7+17+24, open 4+5+7+10+16+23",
-        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.75, "AU17": 0.35, "AU23": 0.6, "AU24": 0.5, "AU15": 0.2},
-        {"AU10": 0.5, "AU16": 0.35},
-        head_deg=(0.0, 3.5, 0.0), articulation=1.2, tempo=1.3, blink_rate=0.6, rise_s=0.3,
+        "4+5+7+17+23, open 4+5+7+10+16+23, nostrils 38",
+        {"AU4": 1.0, "AU5": 0.1, "AU7": 0.6, "AU10": 0.3, "AU15": 0.5, "AU17": 0.3, "AU23": 0.5, "AU38": 0.7},
+        {"AU10": 0.2, "AU16": 0.2},
+        head_deg=(0.0, 2.0, 0.0), articulation=1.2, tempo=1.3, blink_rate=0.6, rise_s=0.3,
     ),
     "fear": Prototype(
         "1+2+4+5+20+25",
-        {"AU1": 1.0, "AU2": 0.35, "AU4": 0.5, "AU5": 1.0, "AU20": 1.0, "AU25": 0.6, "AU26": 0.15},
-        head_deg=(2.5, -2.5, 0.0), articulation=1.0, tempo=1.1, blink_rate=1.5, rise_s=0.3,
+        {"AU1": 1.0, "AU2": 0.3, "AU4": 0.5, "AU5": 1.0, "AU20": 1.0, "AU25": 0.3, "AU26": 0.12},
+        head_deg=(2.5, -2.5, 0.0), articulation=0.9, tempo=1.1, blink_rate=1.5, rise_s=0.3,
     ),
     "disgust": Prototype(
-        "9+10+15+16+17",
-        {"AU9": 1.0, "AU10": 0.35, "AU15": 0.5, "AU16": 0.1, "AU17": 0.5, "AU4": 0.1, "AU6": 0.3, "AU7": 0.4},
-        {"AU10": 0.3},
+        "9+10+15+17, with 6+7",
+        {"AU9": 1.0, "AU10": 0.2, "AU15": 1.0, "AU17": 0.3, "AU6": 0.5, "AU7": 0.85, "AU43": 0.2},
+        {"AU10": 0.1},
         head_deg=(3.5, -2.5, 0.0), gaze_deg=(-2.0, 1.0), articulation=0.95, tempo=0.9,
     ),
     "surprise": Prototype(
-        "1+2+5+26",
-        {"AU1": 1.0, "AU2": 1.0, "AU5": 1.0, "AU25": 0.3, "AU26": 0.6},
+        "1+2+5+26, open 1+2+5+27",
+        {"AU1": 1.0, "AU2": 1.0, "AU5": 1.0, "AU27": 0.5},
         head_deg=(0.0, -3.0, 0.0), articulation=1.1, tempo=1.1, blink_rate=0.5, rise_s=0.3,
     ),
     "contempt": Prototype(

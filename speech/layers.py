@@ -56,6 +56,8 @@ _LIMIT = np.array(
 SEALED: Final = 0.03
 """Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
 _OPEN = 0.22
+_PARTED = 0.12
+"""From so much opening on, an expression may part the lips further as far as it likes."""
 _SNEER_PARTS = 1.05
 """Parting of the lips by noseSneer of one side, in mouthShrugLower that takes it back (measured on our rig;
 mouthClose would not: it undoes the jaw and nothing else)."""
@@ -84,7 +86,7 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     opening = lip_opening(speech)
     apart = 1.0 - np.clip(1.5 * touch, 0.0, 1.0)
     spoken = _smooth(opening, SEALED, _OPEN) * apart
-    room = np.maximum(spoken, pause * apart)
+    room = np.maximum(_smooth(opening, 1.5 * SEALED, _PARTED) * apart, pause * apart)
     out = np.zeros((len(speech), N_CHANNELS))
     out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
     out[:, _NOT_SPEECH] = 0.0
@@ -115,7 +117,7 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )
     shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
-    shapes[:, _SNEER] *= (0.3 + room * (0.35 + 0.35 * pause))[:, None]
+    shapes[:, _SNEER] *= (0.3 + 0.7 * room)[:, None]
     return shapes
 
 

@@ -5,7 +5,7 @@ grants more anticipation, so that a face may open its mouth in surprise and stil
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +21,8 @@ from animaface.speech.life import Life, LifeOptions
 from animaface.speech.life.curves import min_jerk
 from animaface.speech.prosody import ProsodyFrames, ProsodyTracker
 from animaface.speech.sound import SAMPLE_RATE_HZ, Sound
+from animaface.speech.style import AUTO as AUTO_STYLE
+from animaface.speech.style import Style, StyleListener, find_style, styled
 
 if TYPE_CHECKING:
     from animaface.speech.hearing import FeelingListener
@@ -101,6 +103,7 @@ class Performer:
 
     emotion: see `Emotion`. seed: of everything that is random. anticipation_s: how long frames are held
     back beyond the network's look-ahead to see the voice coming; 0 when live. life: which layers live.
+    style: of articulation, see `animaface.speech.style`; 'auto' is the speaker's own, learned while they talk.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class Performer:
         anticipation_s: float = 0.0,
         life: LifeOptions | None = None,
         speech: SpeechSource | None = None,
+        style: str | Style = "plain",
     ) -> None:
         self.anticipation_s = anticipation_s
         self._speech = speech if speech is not None else _network()
@@ -126,11 +130,14 @@ class Performer:
         self._cues = _cues(emotion)
         self._emotion = EmotionLayer()
         self._life = Life(seed, life)
+        self._speaker = StyleListener() if style == AUTO_STYLE else None
+        given = Style() if style == AUTO_STYLE else find_style(style) if isinstance(style, str) else style
+        self._style = np.array(astuple(given))
+        self._factors = np.ones((0, len(self._style)))
         self._listener: FeelingListener | None = None
         self._felt = np.zeros((0, len(EMOTIONS) - 1))
         self._heard = ProsodyFrames.silence(0)
         self._values, self._phones = np.zeros((0, N_CHANNELS)), np.zeros((0, len(self.phone_names)))
-        self._done = 0
         self._finished = False
 
     def set_emotion(self, emotion: str | EmotionMix) -> None:
@@ -157,7 +164,9 @@ class Performer:
         return self._take_in(frames, self._prosody.push(silence), last=True)
 
     def _feel(self, samples: NDArray[np.float32]) -> None:
-        """Listen for feeling, from the moment on that somebody asks for it."""
+        """Listen for style, and for feeling from the moment on that somebody asks for it."""
+        if self._speaker is not None:
+            self._factors = np.concatenate([self._factors, self._speaker.push(samples)])
         if self._listener is None and any(
             mix.heard > 0.0 for mix in (self._emotion.mix, *(m for _, m in self._cues))
         ):
@@ -179,9 +188,19 @@ class Performer:
         n = max(0, min(len(self._values), len(self._heard) - held))
         out = self._perform(n)
         self._values, self._phones, self._heard = self._values[n:], self._phones[n:], self._heard[n:]
-        self._felt = self._felt[n:]
-        self._done += n
+        self._felt, self._factors = self._felt[n:], self._factors[n:]
         return out
+
+    def _factors_of(self, n: int) -> Array:
+        """[n, 4] of the style; what is not heard yet is like the last that is."""
+        if self._speaker is None or not len(self._factors):
+            return np.repeat(self._style[None], n, axis=0)
+        return np.asarray(self._factors[np.minimum(np.arange(n), len(self._factors) - 1)])
+
+    @property
+    def style(self) -> Style:
+        """The style at present: the one given, or what was learned of the speaker."""
+        return self._speaker.style if self._speaker is not None else Style(*(float(x) for x in self._style))
 
     def _felt_on(self, part: slice) -> Array | None:
         """[K, 7] intensities heard; frames that are not judged yet are like the last one that is."""
@@ -203,9 +222,12 @@ class Performer:
         quiet = silent & (heard.quiet_s >= _QUIET_S)
         touch = self._phones[:n, self._touching].sum(axis=1)
         pause = self._pause.advance(quiet)
+        factors = self._factors_of(n)
+        speech = styled(speech, factors)
         values = np.zeros((n, N_CHANNELS))
         for part in self._between_cues(heard.time_s):
             mood = self._emotion.advance(heard[part], self._felt_on(part))
+            mood = replace(mood, tempo=mood.tempo * factors[part, 3])
             lead = slice(part.start + self._beat_lead, part.stop + self._beat_lead)
             life = self._life.advance(self._heard[lead], mood)
             values[part] = mix(speech[part], touch[part], pause[part], mood, life)
@@ -242,10 +264,11 @@ def perform(
     seed: int = 0,
     life: LifeOptions | None = None,
     speech: SpeechSource | None = None,
+    style: str | Style = "plain",
 ) -> Performance:
     """A whole recording, ending at rest SETTLE_S after its last sample. Time 0 = start of the sound."""
     performer = Performer(
-        emotion=emotion, seed=seed, anticipation_s=FILE_ANTICIPATION_S, life=life, speech=speech
+        emotion=emotion, seed=seed, anticipation_s=FILE_ANTICIPATION_S, life=life, speech=speech, style=style
     )
     samples = np.append(sound.samples, np.zeros(round(SETTLE_S * SAMPLE_RATE_HZ), dtype=np.float32))
     parts = [performer.push(samples[i : i + _CHUNK]) for i in range(0, len(samples), _CHUNK)]
@@ -258,7 +281,7 @@ def perform(
     values = np.concatenate([p.values for p in parts])[kept] * fade[:, None]
     phones = np.concatenate([p.phones for p in parts])[kept]
     heard = ProsodyFrames(np.concatenate([p.prosody.table for p in parts])[kept])
-    notes = {"emotion": _described(emotion), "seed": str(seed), "sound": sound.source}
+    notes = {"emotion": _described(emotion), "seed": str(seed), "style": str(style), "sound": sound.source}
     return Performance(Take(time_s[kept], values, notes), phones, performer.phone_names, heard)
 
 
