@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from animaface.robot.config import FaceConfig
@@ -38,12 +39,10 @@ def stage(
             )
         yield dict(ports)
         return
-    try:
-        import mujoco  # noqa: F401  (said here, once, instead of deep inside the child process)
-    except ImportError as e:
+    if find_spec("mujoco") is None:  # said here, once, instead of deep inside the child process
         raise MissingDependencyError(
             "the simulated face needs mujoco", next_step="pip install 'animaface[sim]'"
-        ) from e
+        )
     from animaface.sim.process import SimProcess
 
     with SimProcess.start(face, seed=seed, truth=truth) as simulated:

@@ -20,7 +20,7 @@ export class Curves {
     const w = canvas.clientWidth, h = canvas.clientHeight;
     if (!w || !this.frames.length) return;
     if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) { canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio); }
-    const g = canvas.getContext("2d");
+    const g = canvas.getContext("2d", { willReadFrequently: true }); // thin lines are drawn quicker by the processor than by a GPU that is emulated
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, w, h);
     g.font = "11px system-ui, sans-serif";

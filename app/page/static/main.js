@@ -323,5 +323,6 @@ function draw() {
 requestAnimationFrame(draw);
 
 const mesh = await (await fetch("mesh.json", { credentials: "same-origin" })).json();
+await new Promise((then) => requestAnimationFrame(() => setTimeout(then))); // the first view before the first shader
 state.stage = new Stage($("face"), mesh);
 if (!state.stage.works) note("This browser draws no WebGL: the face is not shown, everything else works.");

@@ -33,7 +33,7 @@ export class Pad {
     const w = canvas.clientWidth, h = canvas.clientHeight;
     if (!w) return;
     canvas.width = w * ratio; canvas.height = h * ratio;
-    const g = canvas.getContext("2d");
+    const g = canvas.getContext("2d", { willReadFrequently: true });
     g.scale(ratio, ratio);
     const x = (v) => ((v + 1) / 2) * w, y = (a) => ((1 - a) / 2) * h;
     g.fillStyle = "#0c1119"; g.fillRect(0, 0, w, h);

@@ -57,7 +57,7 @@ export class Stage {
     this.head = [0, 0, 0];
     this.mesh = mesh;
     this.dirty = true;
-    this.gl = canvas.getContext("webgl", { antialias: true, alpha: true, powerPreference: "low-power" });
+    this.gl = canvas.getContext("webgl", { antialias: !emulated(), alpha: true, powerPreference: "low-power" });
     if (this.gl) this.prepare();
     this.listen();
   }
@@ -211,6 +211,14 @@ export class Stage {
     });
     new ResizeObserver(turned).observe(canvas);
   }
+}
+
+// Whether WebGL is drawn by the processor: then edges are left rough.
+function emulated() {
+  const gl = document.createElement("canvas").getContext("webgl"), told = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = told ? gl.getParameter(told.UNMASKED_RENDERER_WEBGL) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software/i.test(name);
 }
 
 const clamp = (x, most) => Math.max(-most, Math.min(most, x));
