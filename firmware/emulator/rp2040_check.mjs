@@ -1,129 +1,94 @@
-// The Pico's image on rp2040js: second stage, greeting, pulses, emergency stop. By hand, not part of the test suite:
+// The Pico's image on rp2040js: second stage, greeting, pulses, emergency stop, memory of poses, watchdog. By hand:
 //   mkdir /tmp/pico && cd /tmp/pico && npm install rp2040js
-//   node <checkout>/firmware/emulator/rp2040_check.mjs <checkout>/firmware/build/rp2040.uf2
+//   node <checkout>/firmware/emulator/rp2040_check.mjs <checkout>/firmware/prebuilt/rp2040.uf2
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
+import { crc16, ESTOP, FIRST, flashed, FLASH_SIZE, PAGE, Pico, SECTOR, SUPPLY, u16 } from './pico.mjs';
 
-const require = createRequire(path.join(process.cwd(), 'x.js'));
-const { Simulator } = require('rp2040js');
-const FLASH = 0x10000000, RAM = 0x20000000, STAGE = 0x41f00, ESTOP = 20, SUPPLY = 21, FIRST = 2;
+const AREA = FLASH_SIZE - 2 * SECTOR, PAGES = (2 * SECTOR) / PAGE, RECORD = 4 + 18 + 32;
+const HELLO = [0x41, 0x46, 1, 0], WATCHDOG = 4;
+const flash = flashed(process.argv[2]);
 
-const simulator = new Simulator();
-const mcu = simulator.rp2040;
-mcu.logger = { debug() {}, info() {}, warn() {}, error() {} };
-
-// A boot ROM of three instructions: every function looked up does nothing, so poses are not kept here.
-const rom = new Uint32Array(64);
-rom[0x18 / 4] = 0x41; // look-up
-rom[0x40 / 4] = 0x47704800; // ldr r0, [pc]; bx lr
-rom[0x44 / 4] = 0x51;
-rom[0x50 / 4] = 0x47704770; // bx lr
-mcu.loadBootrom(rom);
-
-const uf2 = fs.readFileSync(process.argv[2]);
-for (let at = 0; at < uf2.length; at += 512) {
-  mcu.flash.set(uf2.subarray(at + 32, at + 288), uf2.readUInt32LE(at + 12) - FLASH);
+function near(pico, channel, us) {
+  const width = pico.widths[FIRST + channel].at(-1);
+  assert.ok(Math.abs(width - us) <= 0.6, `channel ${channel}: ${width} us, not ${us}`);
 }
-mcu.sram.set(mcu.flash.subarray(0, 256), STAGE); // as the real boot ROM does
-mcu.core.PC = RAM + STAGE;
-mcu.core.SP = RAM + STAGE;
-
-const nowUs = () => simulator.clock.nanos / 1000;
-function run(us) {
-  const end = nowUs() + us;
-  while (nowUs() < end) {
-    simulator.clock.tick(mcu.core.waiting ? simulator.clock.nanosToNextAlarm : mcu.core.executeInstruction() * 8);
+function bringUp(pico) {
+  pico.run(30000);
+  const hello = pico.ask(1, HELLO);
+  assert.deepEqual([hello[0], hello[1], hello[5], hello[7]], [0, 1, 2, 16]);
+  for (let c = 0; c < 16; c++) {
+    assert.equal(pico.ask(2, [c, 2, ...u16(1000, 2000, 1500, 1500, 4000, 0, 500, c < 2 ? 333 : 50), 255, 0])[0], 0);
+  }
+  assert.equal(pico.ask(4, u16(500))[0], 0);
+  assert.equal(pico.ask(6, [255, ...u16(4)])[0], 0);
+  return hello;
+}
+function keep(pico, times, ...goals) {
+  for (let k = 0; k < times; k++) {
+    assert.equal(pico.ask(7, [...u16(500), ...goals])[0], 0);
+    pico.run(20000);
   }
 }
 
-const rises = {}, widths = {};
-for (let pin = FIRST; pin < FIRST + 16; pin++) {
-  widths[pin] = [];
-  mcu.gpio[pin].addListener((state) => {
-    if (state === 1) {
-      rises[pin] = nowUs();
-    } else if (rises[pin] !== undefined) {
-      widths[pin].push(nowUs() - rises[pin]);
-      delete rises[pin];
-    }
-  });
-}
+// pulses and emergency stop
+let pico = new Pico(flash);
+bringUp(pico);
+assert.equal(pico.mcu.uart[0].baudRate, 1000000);
+keep(pico, 15, 0, ...u16(1700), 5, ...u16(1200), 15, ...u16(1999));
+for (const [channel, us] of [[0, 1700], [1, 1500], [5, 1200], [15, 1999]]) near(pico, channel, us);
+assert.ok(pico.widths[FIRST].length > 5 * pico.widths[FIRST + 4].length, 'channel 0 at 333 Hz, channel 4 at 50 Hz');
+assert.equal(pico.mcu.gpio[SUPPLY].value, 1);
+pico.mcu.gpio[ESTOP].setInputValue(true);
+pico.run(30000);
+for (const pin in pico.widths) pico.widths[pin].length = 0;
+pico.run(100000);
+assert.deepEqual(pico.ask(8, [0, 1]).slice(1, 3), [2, 3]);
+assert.equal(pico.mcu.gpio[SUPPLY].value, 0);
+assert.ok(Object.values(pico.widths).every((list) => list.length === 0), 'no pulse after an emergency stop');
 
-function crc16(data) {
-  let crc = 0xffff;
-  for (const byte of data) {
-    crc ^= byte << 8;
-    for (let i = 0; i < 8; i++) {
-      crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff;
-    }
-  }
-  return crc;
-}
-function encode(data) {
-  const out = [0];
-  let at = 0, code = 1;
-  for (const byte of data) {
-    if (byte) {
-      out.push(byte);
-      code++;
-    } else {
-      out[at] = code;
-      at = out.length;
-      out.push(0);
-      code = 1;
-    }
-  }
-  out[at] = code;
-  return [...out, 0];
-}
-function decode(data) {
-  const out = [];
-  for (let i = 0; i < data.length - 1; ) {
-    const code = data[i++];
-    for (let k = 1; k < code; k++) out.push(data[i++]);
-    if (i < data.length - 1) out.push(0);
-  }
-  return out.slice(2, -2);
-}
-let heard = [], sequence = 0;
-mcu.uart[0].onByte = (byte) => heard.push(byte);
-const u16 = (...values) => values.flatMap((v) => [v & 255, v >> 8]);
-function ask(type, payload) {
-  const body = [type, ++sequence, ...payload], crc = crc16(body);
-  heard = [];
-  for (const byte of encode([...body, crc & 255, crc >> 8])) {
-    mcu.uart[0].feedByte(byte);
-    run(10);
-  }
-  run(2000);
-  return decode(heard);
-}
-const near = (pin, us) => assert.ok(Math.abs(widths[pin].at(-1) - us) <= 0.6, `GPIO ${pin}: ${widths[pin].at(-1)} us`);
+// a second after everything is off the poses are written, once, into the first page
+assert.deepEqual(pico.flashLog, []);
+pico.run(1200000);
+assert.deepEqual(pico.flashLog, [['program', AREA, PAGE]]);
+assert.equal(pico.triggered, null, 'the watchdog is fed');
 
-mcu.gpio[ESTOP].setInputValue(false);
-run(30000);
-assert.equal(mcu.uart[0].baudRate, 1000000);
-const hello = ask(1, [0x41, 0x46, 1, 0]);
-assert.deepEqual([hello[0], hello[1], hello[5], hello[7]], [0, 1, 2, 16]);
-for (let c = 0; c < 16; c++) {
-  assert.equal(ask(2, [c, 2, ...u16(1000, 2000, 1500, 1500, 4000, 0, 500, c < 2 ? 333 : 50), 255, 0])[0], 0);
+// power off and on: every channel comes on where it was
+pico = new Pico(flash);
+bringUp(pico);
+keep(pico, 6);
+for (const [channel, us] of [[0, 1700], [1, 1500], [5, 1200], [15, 1999]]) near(pico, channel, us);
+
+// a main loop that stands still is reset, and the next start says so
+let from = pico.nowUs();
+pico.hang();
+pico.run(300000);
+const bitten = (pico.triggered - from) / 1000;
+assert.ok(bitten > 200 && bitten < 255, `the watchdog bit after ${bitten} ms`);
+pico = new Pico(flash, { byWatchdog: true });
+assert.equal(bringUp(pico)[12], WATCHDOG);
+keep(pico, 6);
+near(pico, 0, 1700);
+
+// full memory: before the first pulse, while everything is off, the sector without the newest record is erased; the
+// watchdog is fed through its .4 s
+const page = flash.slice(AREA, AREA + PAGE);
+for (let i = 0; i < PAGES; i++) {
+  page.set([i + 1, 0, 0, 0], 0);
+  page.set(u16(crc16(page.subarray(0, RECORD))), RECORD);
+  flash.set(page, AREA + i * PAGE);
 }
-assert.equal(ask(4, u16(500))[0], 0);
-assert.equal(ask(6, [255, ...u16(4)])[0], 0);
-for (let k = 0; k < 15; k++) {
-  assert.equal(ask(7, [...u16(500), 0, ...u16(1700), 5, ...u16(1200), 15, ...u16(1999)])[0], 0);
-  run(20000);
-}
-for (const [channel, us] of [[0, 1700], [1, 1500], [5, 1200], [15, 1999]]) near(FIRST + channel, us);
-assert.ok(widths[FIRST].length > 5 * widths[FIRST + 4].length, 'channel 0 at 333 Hz, channel 4 at 50 Hz');
-assert.equal(mcu.gpio[SUPPLY].value, 1);
-mcu.gpio[ESTOP].setInputValue(true);
-run(30000);
-for (const pin in widths) widths[pin].length = 0;
-run(100000);
-assert.deepEqual(ask(8, [0, 1]).slice(1, 3), [2, 3]);
-assert.equal(mcu.gpio[SUPPLY].value, 0);
-assert.ok(Object.values(widths).every((list) => list.length === 0), 'no pulse after an emergency stop');
-console.log('rp2040: boots, greets, 16 pulses exact, frames by pair, emergency stop and supply as they should be');
+pico = new Pico(flash);
+bringUp(pico);
+keep(pico, 10, 0, ...u16(1234));
+assert.deepEqual(pico.flashLog, [['erase', AREA, SECTOR]]);
+assert.equal(pico.ask(10, [255])[0], 0);
+pico.run(1700000);
+assert.deepEqual(pico.flashLog, [['erase', AREA, SECTOR], ['program', AREA, PAGE]]);
+assert.equal(pico.triggered, null, 'the watchdog was told that erasing takes time');
+pico = new Pico(flash);
+bringUp(pico);
+keep(pico, 6);
+near(pico, 0, 1234);
+
+console.log('rp2040: boots, greets, 16 pulses exact, frames by pair, emergency stop and supply as they should be;');
+console.log(`poses kept over power-off, a full memory erased in turn; the watchdog bit ${bitten.toFixed(1)} ms after a hang`);
