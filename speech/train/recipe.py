@@ -28,7 +28,7 @@ from animaface.speech.train.model import ModelConfig, SpeechNet
 log = logging.getLogger(__name__)
 CONFIG = Path(__file__).parent / "speech.yaml"
 """The config of the shipped weights."""
-LARGEST_GAIN = 6.0
+LARGEST_GAIN = 8.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def train(
         )
     if rank:
         return
-    gain = gains(net, mean, sd, grid, tuning, recipe.variance_wanted)
+    gain = gains(net, mean, sd, grid, names + tuning, recipe.variance_wanted)
     scale_outputs(net, mean, sd * gain)
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
@@ -148,21 +148,30 @@ def gains(
 ) -> NDArray[np.float32]:
     """[C] factor per curve that brings the variance within clips to `wanted` of the real one.
 
-    Averaging over what the sound does not tell costs variance; a fixed gain per shape gives it back. Heads
-    stay as they are: little of their motion is in the sound, and a gain would only blow up the rest.
+    Averaging over what the sound does not tell costs variance; a fixed gain per shape gives it back. A few
+    clips hold most of the smiles, so the variance of every set of a hundred clips is taken, and their median.
+    Heads stay as they are: little of their motion is in the sound, and a gain would only blow up the rest.
     """
     real, ours = [], []
-    for name in names:
+    for name in sorted(names):
         clip = grid.clip(name, list(LEARNED))
         e = example(clip.samples, clip.curves, clip.weight, clip.phones)
         with torch.no_grad():
             curves = net(torch.from_numpy(e.features)[None], *net.initial(1))[0][0].numpy()
         real.append(e.curves.var(axis=0))
         ours.append(curves)
-    target = wanted * np.mean(real, axis=0)
+    target = wanted * _typical(real)
     gain = np.ones(len(CHANNELS), np.float32)
-    for factor in np.linspace(1.0, LARGEST_GAIN, 101):  # shapes stop at 0, so the variance is not the square
-        reached = np.mean([np.maximum(c * sd * factor + mean, 0.0).var(axis=0) for c in ours], axis=0)
+    for factor in np.linspace(1.0, LARGEST_GAIN, 36):  # shapes stop at 0, so the variance is not the square
+        reached = _typical([np.maximum(c * sd * factor + mean, 0.0).var(axis=0) for c in ours])
         gain[reached < target] = factor
     gain[[c.startswith(("head", "brow")) for c in CHANNELS]] = 1.0
     return gain
+
+
+def _typical(variances: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """[C] median over sets of about a hundred clips of their mean variance."""
+    sets = max(1, len(variances) // 100)
+    return np.asarray(
+        np.median([np.mean(variances[k::sets], axis=0) for k in range(sets)], axis=0), np.float32
+    )
