@@ -29,7 +29,7 @@ class Source:
 
 
 def load_source(
-    what: str, *, emotion: str = "neutral", seed: int = 0, seconds: float | None = None
+    what: str, *, emotion: str = "neutral", style: str = "plain", seed: int = 0, seconds: float | None = None
 ) -> Source:
     """Load a take or turn a recording into one. `seconds`: only the beginning.
 
@@ -47,7 +47,7 @@ def load_source(
     from animaface.speech.sound import read_sound
 
     sound = read_sound(path)
-    take = perform(sound, emotion=emotion, seed=seed).take
+    take = perform(sound, emotion=emotion, style=style, seed=seed).take
     phones_path = path.with_suffix(".phones.json")
     phones = read_phones(phones_path) if phones_path.is_file() else None
     samples = sound.samples

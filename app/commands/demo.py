@@ -22,7 +22,15 @@ EXAMPLE = "animaface demo --emotion anger:0.8 --face morpheus --out out"
 
 def run(
     wav: Annotated[str, typer.Option(help="A recording; `demo` is the one that comes along.")] = DEMO,
-    emotion: Annotated[str, typer.Option(help="Name and intensity, such as happy:0.7")] = "happy:0.7",
+    emotion: Annotated[
+        str, typer.Option(help="Name and intensity, such as happy:0.7; auto: what the voice says.")
+    ] = "happy:0.7",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
+        ),
+    ] = "plain",
     face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
     output: Annotated[Path, typer.Option("--out", help="Folder for demo.mp4, demo.csv, demo.json.")] = Path(
         "out"
@@ -36,7 +44,7 @@ def run(
     warn_uncalibrated(config, motion)
     err.print("1/3 from sound to blendshapes", markup=False)
     began_s = time.perf_counter()
-    source = load_source(wav, emotion=emotion, seed=seed)
+    source = load_source(wav, emotion=emotion, style=style, seed=seed)
     speech_s = time.perf_counter() - began_s
     output.mkdir(parents=True, exist_ok=True)
     write_csv(source.take, output / "demo.csv")

@@ -39,8 +39,14 @@ def run(
         Literal["energy", "silero"], typer.Option(help="How a voice is told from noise with --listen.")
     ] = "energy",
     emotion: Annotated[
-        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7")
+        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7; auto: what the voice says.")
     ] = "neutral",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
+        ),
+    ] = "plain",
     rate: Annotated[int, typer.Option(help="With stdin: samples a second.")] = 16_000,
     channels: Annotated[int, typer.Option(min=1, max=2, help="With stdin.")] = 1,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long.")] = None,
@@ -68,7 +74,7 @@ def run(
     if not json:
         warn_uncalibrated(config, motion)
     options = LiveOptions(
-        source=source, device=device, output=output, sound=not no_sound, listen=listen, vad=vad, emotion=emotion,
+        source=source, device=device, output=output, sound=not no_sound, listen=listen, vad=vad, emotion=emotion, style=style,
         rate_hz=rate, channels=channels, seconds=seconds, seed=seed, log=log,
     )  # fmt: skip
     with (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from animaface.app.console import emit_json, out
+from animaface.app.console import emit_json, err, out
 from animaface.robot.face.take import write_csv, write_live_link_csv
 
 NAME = "perform"
@@ -16,8 +16,20 @@ def run(
     sound: Annotated[Path, typer.Argument(help="Recording: wav, flac, ogg, mp3; any rate, any channels.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The take to write.")] = Path("take.csv"),
     emotion: Annotated[
-        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.5,surprise:0.3")
+        str,
+        typer.Option(
+            help="Name and intensity, mixtures by comma: happy:0.5,surprise:0.3; auto: what the voice says."
+        ),
     ] = "neutral",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
+        ),
+    ] = "plain",
+    save_style: Annotated[
+        str | None, typer.Option(help="Keep the style heard in this recording under a name, for --style.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement repeat with the seed.")] = 0,
     live_link: Annotated[bool, typer.Option("--live-link", help="Write Live Link Face CSV instead.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
@@ -26,7 +38,16 @@ def run(
     from animaface.speech.perform import perform
     from animaface.speech.sound import read_sound
 
-    take = perform(read_sound(sound), emotion=emotion, seed=seed).take
+    voice = read_sound(sound)
+    if save_style is not None:
+        from animaface.speech.style import StyleListener
+        from animaface.speech.style import save_style as keep
+
+        speaker = StyleListener()
+        speaker.push(voice.samples)
+        kept = keep(speaker.style, save_style)
+        err.print(f"{kept}: {speaker.style}; use it with --style {save_style}", markup=False, soft_wrap=True)
+    take = perform(voice, emotion=emotion, style=style, seed=seed).take
     (write_live_link_csv if live_link else write_csv)(take, output)
     if json:
         emit_json(

@@ -26,8 +26,17 @@ def run(
     sim: Annotated[bool, typer.Option("--sim", help="Play on the simulated face.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write a video of the simulated face (mp4).")] = None,
     emotion: Annotated[
-        str, typer.Option(help="For recordings: name and intensity, such as happy:0.7")
+        str,
+        typer.Option(
+            help="For recordings: name and intensity, such as happy:0.7; auto: what the voice says."
+        ),
     ] = "neutral",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
+        ),
+    ] = "plain",
     port: Annotated[
         list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
     ] = None,
@@ -54,7 +63,7 @@ def run(
     config = load_face(face)
     ports = parse_ports(config, port or [])
     motion = motion_of(config, sim=sim, calibration=calibration, use_calibration=not hand_map)
-    material = load_source(source, emotion=emotion, seed=seed, seconds=seconds)
+    material = load_source(source, emotion=emotion, style=style, seed=seed, seconds=seconds)
     if not json:
         warn_uncalibrated(config, motion)
     speaker = open_speaker(output, wanted=not no_sound and material.samples is not None)

@@ -31,8 +31,14 @@ def run(
         ),
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7")
+        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7; auto: what the voice says.")
     ] = "neutral",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
+        ),
+    ] = "plain",
     output: Annotated[
         str | None, typer.Option(help="Sound card, by a part of its name (see doctor).")
     ] = None,
@@ -59,7 +65,13 @@ def run(
     with tempfile.TemporaryDirectory(prefix="animaface-") as scratch:
         voice = synthesiser.speak(text, Path(scratch), command)
         options = LiveOptions(
-            source=str(voice), output=output, sound=not no_sound, emotion=emotion, seed=seed, log=log
+            source=str(voice),
+            output=output,
+            sound=not no_sound,
+            emotion=emotion,
+            style=style,
+            seed=seed,
+            log=log,
         )
         with (
             TerminalWatcher(quiet=json) as watcher,

@@ -47,6 +47,7 @@ class LiveOptions:
     listen: str | None = None
     vad: str = "energy"
     emotion: str = "neutral"
+    style: str = "plain"
     rate_hz: int = 16_000
     channels: int = 1
     seconds: float | None = None
@@ -76,7 +77,10 @@ def run_live(
     """
     source = _Source(options, config, motion, watcher)
     performer = Performer(
-        emotion=options.emotion, seed=options.seed, anticipation_s=source.anticipation_s
+        emotion=options.emotion,
+        style=options.style,
+        seed=options.seed,
+        anticipation_s=source.anticipation_s,
     )  # loads the network before any clock runs
     about = {"source": options.source, "motion": motion.source, "command": "live"}
     with ControlProcess.start(config, ports) as control:
