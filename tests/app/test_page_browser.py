@@ -232,7 +232,7 @@ def test_a_page_that_hangs_or_is_left_lets_the_face_rest(stand: Stand) -> None:
     stand.browser.get("about:blank")
     stand.rests()  # nobody looks, and nothing moves
     stand.browser.get(stand.url)
-    assert "was lost" in stand.wait(lambda v: v)["why_at_rest"]
+    stand.wait(lambda v: "drove the face" in v["why_at_rest"])  # lost, or on a busy machine silent before
 
 
 def test_everything_is_reached_by_keys_and_has_a_name(stand: Stand) -> None:
