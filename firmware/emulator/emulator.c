@@ -155,6 +155,10 @@ static void on_twi(avr_irq_t *irq, uint32_t value, void *param) {
     m.u.v = value;
     uint8_t what = m.u.twi.msg, address = m.u.twi.addr;
     if (what & TWI_COND_STOP) {
+        if (e->chip_addressed >= 0) {
+            model_run(&e->chips[e->chip_addressed], e->avr->cycle);
+            model_stop(&e->chips[e->chip_addressed]);
+        }
         e->chip_addressed = -1;
     }
     if (what & TWI_COND_START) {

@@ -22,6 +22,7 @@ void model_power_on(pca_model_t *m) {
     }
     m->frame_from = -1.0;
     m->pointer_known = false;
+    model_stop(m);
 }
 
 /* Say what came out of this frame so far; `end` cuts pulses that are still high. */
@@ -36,12 +37,12 @@ static void tell(pca_model_t *m, double end) {
     }
 }
 
-/* Outputs take their registers over at the end of a frame. */
+/* Outputs take over at the end of a frame what was complete by then: half a burst never shows. */
 static void begin_frame(pca_model_t *m, double at) {
     m->frame_from = at;
     m->frames++;
     for (int i = 0; i < MODEL_OUTPUTS; i++) {
-        const uint8_t *r = m->registers + LED0 + 4 * i;
+        const uint8_t *r = m->outputs + 4 * i;
         int on = r[0] | (r[1] & 0x0F) << 8, off = r[2] | (r[3] & 0x0F) << 8;
         m->told[i] = false;
         m->on[i] = on * tick_cycles(m);
@@ -69,7 +70,7 @@ uint64_t model_run(pca_model_t *m, uint64_t now) {
     return (uint64_t)ceil(m->frame_from + period);
 }
 
-static void stop(pca_model_t *m, uint64_t now) {
+static void fall_asleep(pca_model_t *m, uint64_t now) {
     if (m->frame_from >= 0.0) {
         tell(m, (double)now);
         m->frame_from = -1.0;
@@ -89,6 +90,8 @@ void model_cut(pca_model_t *m, bool cut, uint64_t now) {
 
 void model_start(pca_model_t *m) { m->pointer_known = false; }
 
+void model_stop(pca_model_t *m) { memcpy(m->outputs, m->registers + LED0, sizeof m->outputs); }
+
 static void write_register(pca_model_t *m, uint8_t reg, uint8_t value, uint64_t now) {
     if (reg == PRESCALE) {
         if (m->registers[MODE1] & SLEEP) {
@@ -102,7 +105,7 @@ static void write_register(pca_model_t *m, uint8_t reg, uint8_t value, uint64_t 
         bool slept = (m->registers[MODE1] & SLEEP) != 0;
         m->registers[MODE1] = value & (uint8_t)~RESTART;
         if (value & SLEEP) {
-            stop(m, now);
+            fall_asleep(m, now);
         } else if (slept) {
             begin_frame(m, (double)now + 500e-6 * CPU_HZ); /* the oscillator's start */
         }
