@@ -117,7 +117,7 @@ class ActuatorConfig(_Strict):
 
     @property
     def duty_ceiling(self) -> float:
-        """`max_duty`, 1 for a servo without one; the default is 2.5 times what babbling needs, 3 times speech."""
+        """`max_duty`, 1 for a servo without one; babbling takes .33 at most, speech .18 (docs/firmware.md)."""
         default = 0.5 if self.servo.bus_kind == "servo_board" else 1.0
         return self.max_duty or default
 
