@@ -1,12 +1,16 @@
 """Where a face stands: its serial ports, real or simulated, for the time of one run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import ConfigError, MissingDependencyError, unknown_name
+
+if TYPE_CHECKING:
+    from animaface.sim.process import SimProcess
 
 
 def parse_ports(config: FaceConfig, options: Sequence[str]) -> dict[str, str]:
@@ -26,10 +30,12 @@ def parse_ports(config: FaceConfig, options: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def stage(
-    face: str, config: FaceConfig, *, sim: bool, ports: Mapping[str, str], truth: Path | None, seed: int = 0
-) -> Iterator[dict[str, str]]:
+    face: str, config: FaceConfig, *, sim: bool, ports: Mapping[str, str], truth: Path | None, seed: int = 0,
+    on_start: Callable[["SimProcess"], None] = lambda simulated: None,
+) -> Iterator[dict[str, str]]:  # fmt: skip
     """Ports of the buses: of a simulated face that lives as long as this context, or the real ones.
 
+    `on_start` hears of the simulated face.
     A bus not named in `ports` is looked for where the config says.
     """
     if not sim:
@@ -46,4 +52,5 @@ def stage(
     from animaface.sim.process import SimProcess
 
     with SimProcess.start(face, seed=seed, truth=truth) as simulated:
+        on_start(simulated)
         yield {**simulated.ports, **ports}

@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ class SimProcess:
         self._child = child
         self._log = log
         self._pending = b""
+        self._asking = threading.Lock()
         self._stats: dict[str, Any] | None = None
         self.ports: dict[str, str] = {}
         """Bus -> path of its pseudo-terminal; the path stays when a cable is pulled and put back."""
@@ -91,14 +93,22 @@ class SimProcess:
 
         Raises InputError when there is no such fault or a detail is missing, see sim.faults.
         """
-        if self._child.stdin is None or not self.running:
-            raise AnimafaceError("The simulated face is not running")
-        self._child.stdin.write(json.dumps({"fault": fault, **details}).encode() + b"\n")
-        self._child.stdin.flush()
-        answer = self._read_line(_FAULT_S)
+        answer = self._ask({"fault": fault, **details})
         if not answer.get("ok"):
             raise InputError(str(answer.get("error", answer)))
         return float(answer["time_s"])
+
+    def look(self) -> list[float]:
+        """What is needed to draw the face as it is now (`Truth.snapshot`), empty for a plant that can't be drawn."""
+        return [float(x) for x in self._ask({"look": True}).get("snapshot", [])]
+
+    def _ask(self, request: dict[str, object]) -> dict[str, Any]:
+        with self._asking:
+            if self._child.stdin is None or not self.running:
+                raise AnimafaceError("The simulated face is not running")
+            self._child.stdin.write(json.dumps(request).encode() + b"\n")
+            self._child.stdin.flush()
+            return self._read_line(_FAULT_S)
 
     def stop(self) -> dict[str, Any]:
         """End it and return its numbers (see SimServer.stats); {} when it had died before. Safe twice."""

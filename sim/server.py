@@ -3,7 +3,8 @@
     python -m animaface.sim.server hybrid --seed 1 --truth out/truth.bin
 
 Prints one JSON line with the ports when ready and one with numbers at the end. JSON lines on stdin ask
-for faults ({"fault": "unplug", "bus": "rigid"}, see sim.faults) and are answered by a line each. Ends on
+for faults ({"fault": "unplug", "bus": "rigid"}, see sim.faults) or a {"look": true} and are answered by a line
+each. Ends on
 SIGTERM, SIGINT, or end of file on a piped stdin.
 """
 
@@ -163,6 +164,8 @@ class SimServer:
                 raise InputError(
                     f"wanted a JSON object like {{'fault': 'unplug', 'bus': ...}}, found {line!r}"
                 )
+            if request.get("look") is True:
+                return self._look()
             inject(self.world, request)
             if request["fault"] in ("unplug", "plug"):
                 pulled = request["fault"] == "unplug"
@@ -171,6 +174,12 @@ class SimServer:
         except (AnimafaceError, ValueError, TypeError) as e:
             return {"ok": False, "error": str(e), "time_s": self._clock.now_s()}
         return {"ok": True, "fault": request["fault"], "time_s": self._clock.now_s()}
+
+    def _look(self) -> dict[str, Any]:
+        """What is needed to draw the moment, see Plant.snapshot; for a person's eyes."""
+        take = getattr(self.world.plant, "snapshot", None)
+        snapshot = [] if take is None else [float(x) for x in take()]
+        return {"ok": True, "snapshot": snapshot, "time_s": self.world.now_s}
 
     # --- the end ---
 

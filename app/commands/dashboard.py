@@ -7,7 +7,7 @@ import socket
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import platformdirs
 import typer
@@ -23,6 +23,9 @@ from animaface.app.show import warn_uncalibrated
 from animaface.app.stage import parse_ports, stage
 from animaface.robot.config import load_face
 from animaface.robot.face.clock import RealClock
+
+if TYPE_CHECKING:
+    from animaface.sim.process import SimProcess
 
 NAME = "dashboard"
 EXAMPLE = "animaface dashboard --face hybrid --sim --open"
@@ -80,14 +83,23 @@ def run(
     kept = recordings or Path(platformdirs.user_data_dir("animaface")) / "recordings"
     sys.setswitchinterval(_SWITCH_S)
     helm = Helm(RealClock())
+    simulated: list[SimProcess] = []
     options = Options(source, device, output, sound=not no_sound, seed=seed)
     with (
         ended_by_signals(),
-        stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed) as where,
+        stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed, on_start=simulated.append) as where,
         PageFace(config, motion, where, helm, options) as running,
     ):
         told = _Told(door, as_json=json, open_browser=open_browser)
-        page = RunningPage(running, helm, door, face=face, sim=sim, recordings=kept)
+        page = RunningPage(
+            running,
+            helm,
+            door,
+            face=face,
+            sim=sim,
+            recordings=kept,
+            look=simulated[0].look if simulated else None,
+        )
         asyncio.run(_serve(page, at_port, told))
         numbers = {"face": config.id, **running.numbers()}
     if json:

@@ -22,6 +22,7 @@ from animaface.app.page.desk import MOST_SOUND, Desk
 from animaface.app.page.frames import RATE_HZ, FramePacker, mesh
 from animaface.app.page.helm import ASK_S
 from animaface.app.page.messages import SLOW, Message, parse
+from animaface.app.page.pictures import Pictures
 from animaface.robot.face.errors import AnimafaceError, MissingDependencyError, TransportError
 
 log = logging.getLogger("animaface.page")
@@ -55,8 +56,9 @@ class PageServer:
     """`serve` until its stop event. The desk acts; the packer tells."""
 
     def __init__(
-        self, desk: Desk, packer: FramePacker, door: Door, *, report: Callable[[], bytes | None]
-    ) -> None:
+        self, desk: Desk, packer: FramePacker, door: Door, *, report: Callable[[], bytes | None],
+        pictures: Pictures | None = None,
+    ) -> None:  # fmt: skip
         """Raises MissingDependencyError without the package websockets."""
         try:
             from websockets.asyncio.server import serve
@@ -69,6 +71,7 @@ class PageServer:
             ) from e
         self._serve, self._response, self._headers, self._closed = serve, Response, Headers, ConnectionClosed
         self._desk, self._packer, self._door, self._report = desk, packer, door, report
+        self._pictures, self._painted = pictures, 0
         self._files = _static_files()
         self._pages: dict[int, _Page] = {}
         self._numbers = itertools.count(1)
@@ -142,7 +145,8 @@ class PageServer:
     async def _converse(self, connection: Any) -> None:
         number, page = next(self._numbers), _Page(connection)
         try:
-            await connection.send(json.dumps(self._desk.joined(number)))
+            can = {"pictures": self._pictures is not None}
+            await connection.send(json.dumps({**self._desk.joined(number), **can}))
             self._pages[number] = page
             async for message in connection:
                 await self._hear(number, page, message)
@@ -201,10 +205,24 @@ class PageServer:
             if not self._pages:
                 continue
             self._broadcast(struct.pack("<II", FRAME, 0) + self._packer.frame(time.monotonic()))
+            self._show_picture()
             if k % VITALS_EVERY == 0:
                 self._broadcast(json.dumps(self._desk.vitals(len(self._pages))))
                 for text in self._desk.news():
                     self._broadcast(json.dumps({"type": "news", "text": text}))
+
+    def _show_picture(self) -> None:
+        lookers = [p for p in self._pages.values() if p.wants_picture]
+        if not lookers or self._pictures is None:
+            return
+        self._pictures.want()
+        number, picture = self._pictures.newest
+        if number == self._painted:
+            return
+        self._painted = number
+        for page in lookers:
+            if not _is_full(page):
+                self._beside(self._send(page, struct.pack("<II", PICTURE, 0) + picture))
 
     def _broadcast(self, message: str | bytes) -> None:
         for page in list(self._pages.values()):

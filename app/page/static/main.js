@@ -69,6 +69,29 @@ for (const id of ["let-go", "let-go-motors"]) $(id).addEventListener("click", ()
 $("find-shape").addEventListener("input", (e) => state.shapes?.find(e.target.value));
 $("curve-motor").addEventListener("change", (e) => { curves.motor = Number(e.target.value); });
 $("show-mesh").addEventListener("click", (e) => { if (state.stage) { state.stage.showMesh = press(e.currentTarget); state.stage.dirty = true; } });
+$("show-picture").addEventListener("click", (e) => { $("view-picture").hidden = !press(e.currentTarget); look(); });
+$("picture-from").addEventListener("change", look);
+let camera = null;
+async function look() {
+  const open = !$("view-picture").hidden, from = $("picture-from").value;
+  link.say("watch", { picture: open && from === "sim" });
+  $("picture").hidden = from !== "sim";
+  $("camera").hidden = from !== "camera";
+  $("picture-note").textContent = open && from === "sim" && !$("picture").src ? "A first picture takes some seconds …" : "";
+  if (camera && !(open && from === "camera")) { for (const track of camera.getTracks()) track.stop(); camera = null; }
+  if (!open || from !== "camera" || camera) return;
+  try {
+    if (!navigator.mediaDevices) throw new Error("browsers give cameras to pages of their own machine or over https only");
+    camera = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+    $("camera").srcObject = camera;
+    await $("camera").play();
+  } catch (error) { $("picture-note").textContent = `No camera: ${error.message}`; }
+}
+link.addEventListener("picture", ({ detail }) => {
+  URL.revokeObjectURL($("picture").src);
+  $("picture").src = URL.createObjectURL(detail);
+  $("picture-note").textContent = "";
+});
 $("intensity").addEventListener("input", (e) => {
   $("intensity-value").value = Number(e.target.value).toFixed(2);
   const [name] = Object.entries(state.vitals?.mood ?? {}).sort((a, b) => b[1] - a[1])[0] ?? [];
@@ -117,6 +140,9 @@ link.addEventListener("hello", ({ detail: hello }) => {
   state.hello = hello;
   $("face-name").textContent = hello.face;
   document.title = `${hello.face} · Animaface`;
+  $("picture-from").options[0].disabled = !hello.pictures;
+  if (!hello.pictures) $("picture-from").value = "camera";
+  look();
   $("projection").textContent = `by the ${hello.projection}`;
   $("calibration-now").textContent = `This face moves by its ${hello.motion}.`;
   $("report").hidden = !hello.calibrated;
