@@ -87,7 +87,7 @@ def motion_of(
             return _calibrated(config, path)
         except CalibrationError as e:
             reason = e.message
-    lag_s = np.array([a.lag_ms for a in config.actuators.values()]) * 1e-3
+    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3
     return Motion(_HandMapSolver(config), lag_s, False, f"hand map ({reason})")
 
 
@@ -96,7 +96,7 @@ def _calibrated(config: FaceConfig, path: Path) -> Motion:
 
     meta = folder.load(path, config)
     lags_ms = meta.get("lags_ms", {})
-    lag_s = np.array([lags_ms.get(name, a.lag_ms) for name, a in config.actuators.items()]) * 1e-3
+    lag_s = np.array([lags_ms.get(name, a.whole_lag_ms) for name, a in config.actuators.items()]) * 1e-3
     inverse = FaceInverse.load(path / "inverse.onnx")
     source = f"calibration of {meta.get('date', 'unknown date')}"
     return Motion(inverse, lag_s, True, source, meta.get("quality", {}), path)

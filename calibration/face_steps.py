@@ -213,7 +213,7 @@ class FaceSteps:
         """By actuator; where the step was skipped, what the config says, and all count as seen."""
         out = {}
         for name, a in self.stand.config.actuators.items():
-            lag_s = 1e-3 * a.lag_ms
+            lag_s = 1e-3 * a.whole_lag_ms
             unknown = Answer(0.5 * lag_s, 0.5 * lag_s, 1.0, 0.0)
             facts = self.work.facts(f"step_{name}")
             out[name] = Answer(**facts) if facts else unknown

@@ -38,7 +38,7 @@ def facts(face: FaceSteps, learned: "Learned") -> dict[str, Any]:
         "neutral_mm": np.round(1e3 * learned.neutral_m, 3).tolist(),
         "jitter_mm": 1e3 * float(neutral["jitter_m"]),
         "lags_ms": {
-            n: round(1e3 * (a.delay_s + a.tau_s), 1) if a.seen else config.actuators[n].lag_ms
+            n: round(1e3 * (a.delay_s + a.tau_s), 1) if a.seen else config.actuators[n].whole_lag_ms
             for n, a in answers.items()
         },
         "observability": {

@@ -36,6 +36,7 @@ class ActuatorConfig(_Strict):
 
     `max_duty`: highest mean speed over some 17 s, as a share of the servo's speed without load, at which its
     servo board still drives it; 1: no ceiling. For servos that cannot tell their temperature only.
+    `lag_ms`: of servo and mechanism without the frames of a board, see `whole_lag_ms`.
     """
 
     part: str
@@ -120,6 +121,13 @@ class ActuatorConfig(_Strict):
         """`max_duty`, 1 for a servo without one; babbling takes .33 at most, speech .18 (docs/firmware.md)."""
         default = 0.5 if self.servo.bus_kind == "servo_board" else 1.0
         return self.max_duty or default
+
+    @property
+    def whole_lag_ms(self) -> float:
+        """From a goal on the line to the motion seen: `lag_ms` of servo and mechanism, and for a servo on a board the
+        mean delay of its frames, half a frame until the next one begins and one that the servo takes to see it."""
+        frames_ms = 1500.0 / self.servo.frame_hz if self.servo.bus_kind == "servo_board" else 0.0
+        return self.lag_ms + frames_ms
 
     @property
     def travel_deg(self) -> float:

@@ -121,7 +121,7 @@ def test_lips_and_voice_meet_whatever_the_chunks(config: FaceConfig, voice: tupl
         np.concatenate([np.zeros(int(16_000 * (start - own)), np.float32), _at_16k(voice)])
     )
     expected = HandMap(config)(frames.values)
-    lag_s = np.array([a.lag_ms for a in config.actuators.values()]) * 1e-3
+    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3
     jaw = config.names.index("jaw_open")
     sound_s = stage.log.due_s - 100.0 + lag_s[jaw]
     want = np.interp(sound_s, frames.time_s, expected[:, jaw])

@@ -114,6 +114,8 @@ def test_every_shipped_config_loads(name: str) -> None:
         assert a.speed_per_s > 0
         assert a.acceleration_per_s2 > 0
         assert a.lag_ms >= 0
+        frames_ms = 1500 / a.servo.frame_hz if a.servo.bus_kind == "servo_board" else 0
+        assert a.whole_lag_ms == a.lag_ms + frames_ms
     again = FaceConfig.model_validate(config.model_dump(mode="json"))
     assert again == config
 
