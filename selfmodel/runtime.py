@@ -83,12 +83,17 @@ class FaceInverse:
         self._recent = self._recent[ripe:]
         return u
 
-    def flush(self) -> Array:
-        """Commands [R, N] of the frames still held back; then ready for a new take."""
+    def held_back(self) -> Array:
+        """Commands [R, N] of the frames that are not ripe, as if the newest stayed: a first word, to be followed by
+        that of `push`."""
         past = -min(*self._offsets, 0)
         if not len(self._recent):
             return np.zeros((0, len(self.names)))
-        u = self._run(windows(self._recent, self._offsets)[past:])
+        return self._run(windows(self._recent, self._offsets)[past:])
+
+    def flush(self) -> Array:
+        """Commands [R, N] of the frames still held back; then ready for a new take."""
+        u = self.held_back()
         self._recent = np.zeros((0, N_CHANNELS))
         return u
 

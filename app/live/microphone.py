@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +41,8 @@ class Microphone:
         self.name = str(facts["name"])
         self._own_rate_hz = int(facts["default_samplerate"])
         self.clock = SampleClock(SAMPLE_RATE_HZ)
+        self.on_block: Callable[[], None] = lambda: None
+        """Called for every block by the sound's own thread."""
         self.lost = 0
         """Blocks that nobody fetched in time, or that the card itself lost."""
         self._blocks: deque[NDArray[np.float32]] = deque(maxlen=_MOST_BLOCKS)
@@ -91,3 +94,4 @@ class Microphone:
         self.times.observe(position, time.monotonic(), told_s, frames / self._rate_hz)
         self._captured += frames
         self._blocks.append(block.copy())
+        self.on_block()

@@ -43,8 +43,11 @@ class _Hush:
 class MotorStream:
     """push frames, ask `at` a sound time. One thread uses it."""
 
-    def __init__(self, config: FaceConfig, motion: Motion) -> None:
+    def __init__(self, config: FaceConfig, motion: Motion, *, hasty: bool = False) -> None:
+        """`hasty`: do not wait for the frames that the inverse looks ahead to; what it says without them is followed
+        until it knows better."""
         self.names = config.names
+        self._hasty = hasty
         self._solver: Solver = motion.solver
         self._lag_s = motion.lag_s
         self._mouth = np.array([a.region in MOUTH_REGIONS for a in config.actuators.values()])
@@ -53,6 +56,7 @@ class MotorStream:
         self._time_s = np.zeros(0)
         self._u = np.zeros((0, len(self.names)))
         self._waiting: Array = np.zeros(0)
+        self._guessed = 0
         at_rest = motion.solver.solve(np.zeros((2, N_CHANNELS)))[-1]
         self._quiet_u = at_rest.copy()
         self._hush: _Hush | None = None
@@ -60,8 +64,9 @@ class MotorStream:
     @property
     def lookahead_s(self) -> float:
         """How long the inverse holds a frame back."""
-        frames = self._solver.lookahead_frames if isinstance(self._solver, FaceInverse) else 0
-        return frames / FRAME_RATE_HZ
+        if self._hasty or not isinstance(self._solver, FaceInverse):
+            return 0.0
+        return self._solver.lookahead_frames / FRAME_RATE_HZ
 
     @property
     def mouth_lag_s(self) -> float:
@@ -87,12 +92,18 @@ class MotorStream:
         self._waiting = np.concatenate([self._waiting, np.asarray(time_s, dtype=np.float64)])
         u = self._solver.push(values) if isinstance(self._solver, FaceInverse) else self._solver.solve(values)
         ready, self._waiting = self._waiting[: len(u)], self._waiting[len(u) :]
-        self._time_s = np.concatenate([self._time_s, ready])
-        self._u = np.concatenate([self._u, u])
+        known = len(self._time_s) - self._guessed
+        self._time_s = np.concatenate([self._time_s[:known], ready])
+        self._u = np.concatenate([self._u[:known], u])
         if len(u) and quiet[-1]:  # slowly, as a mouth opens before its voice is heard
             self._quiet_u += (1.0 - np.exp(-len(u) / (_QUIET_TAU_S * FRAME_RATE_HZ))) * (
                 u[-1] - self._quiet_u
             )
+        self._guessed = 0
+        if self._hasty and isinstance(self._solver, FaceInverse) and len(self._waiting):
+            self._guessed = len(self._waiting)
+            self._time_s = np.concatenate([self._time_s, self._waiting])
+            self._u = np.concatenate([self._u, self._solver.held_back()])
         if len(self._time_s):
             first = int(np.searchsorted(self._time_s, self._time_s[-1] - _KEPT_S))
             self._time_s, self._u = self._time_s[first:], self._u[first:]

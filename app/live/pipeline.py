@@ -139,6 +139,7 @@ class LivePipeline:
 
     def step(self) -> None:
         """Work on what has come, and send what is due soon. Falling behind is counted, never made up for."""
+        self.wake.clear()
         while self._messages:
             self._handle(*self._messages.popleft())
         if self._ear is not None:
@@ -193,7 +194,7 @@ class LivePipeline:
         if u is None:
             return
         self.counts.points += 1
-        self.counts.late += sound_s > self._motors.newest_s + 1e-9
+        self.counts.late += sound_s > self._motors.newest_s + self.timeline.held_s + 1e-9
         self.timeline.note(due_s, self._motors.newest_s)
         out = self._relaxation.apply(u, self.attention.now.idle, 1.0 / RATE_HZ)
         self._control.push(due_s, out, replace=replace)
@@ -211,4 +212,3 @@ class LivePipeline:
                 self._motors.hush(self.timeline.sound_at(at_s), self._pulled_s)
                 self._send_one(at_s, replace=True)
                 self._next_due_s = at_s + 1.0 / RATE_HZ
-            self.wake.clear()

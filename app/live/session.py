@@ -145,7 +145,7 @@ class _Source:
     """What is particular to each kind of source."""
 
     def __init__(self, options: LiveOptions, config: FaceConfig, motion: Motion, watcher: Watcher) -> None:
-        self.motors = MotorStream(config, motion)
+        self.motors = MotorStream(config, motion, hasty=options.source == "mic")
         self._options, self._config, self._watcher = options, config, watcher
         self._server: LiveServer | None = None
         self._reader: Reader | None = None
@@ -207,6 +207,8 @@ class _Source:
 
     def _open(self, pipeline: LivePipeline) -> None:
         self._pipeline = pipeline
+        if self._microphone is not None:
+            self._microphone.on_block = pipeline.wake.set
         for device in (self._speaker, self._microphone, self._ear):
             if device is not None:
                 device.start()

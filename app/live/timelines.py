@@ -34,6 +34,9 @@ class Timeline(Protocol):
         """From the sound (as it is played to us or captured) to the lips."""
         ...
 
+    held_s: float
+    """So long the newest frame may be held without its command being late."""
+
     def pull(self, now_s: float) -> Samples:
         """The next samples at 16 kHz, as many as are to be worked on by now."""
         ...
@@ -60,6 +63,7 @@ class Played:
 
     def __init__(self, feed: Feed, speaker: Speaker, delay_s: float) -> None:
         self.delay_s = delay_s
+        self.held_s = 0.0
         self.gaps = 0
         """Times the pipeline was so late that the card ran dry: a pause is heard, nothing is lost."""
         self.written = 0
@@ -125,6 +129,7 @@ class Captured:
         self._microphone = microphone
         self._lag_s = lag_s
         self._own_s = _FIRST_LATENESS_S
+        self.held_s = _FRAME_S  # waiting for the next one to draw a line to it would cost as much
         self._noted_s = np.nan
 
     @property
@@ -155,7 +160,7 @@ class Captured:
 
     def note(self, due_s: float, newest_s: float) -> None:
         """Follow what was really needed."""
-        needed_s = due_s - self._microphone.clock.at_s(newest_s * SAMPLE_RATE_HZ)
+        needed_s = due_s - self.heard_at(newest_s + self.held_s)
         passed_s = due_s - self._noted_s if np.isfinite(self._noted_s) else 0.0
         self._noted_s = due_s
         if np.isfinite(needed_s):

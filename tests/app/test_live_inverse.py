@@ -50,3 +50,27 @@ def test_pieces_of_any_size_give_the_commands_of_the_whole_take() -> None:
     assert got is not None
     for n, lag_s in enumerate(motion.lag_s):
         assert got[n] == pytest.approx(np.interp(time_s[150] + lag_s, time_s, whole[:, n]), abs=1e-5)
+
+
+def test_a_hasty_stream_says_at_once_what_it_can_and_the_last_word_is_the_same() -> None:
+    """A microphone waits for no frame that the inverse looks ahead to: the newest is held until others come."""
+    config = load_face("bench4")
+    motion = replace(motion_of(config, sim=True, use_calibration=False), solver=_inverse(config.names))
+    stream = MotorStream(config, motion, hasty=True)
+    assert stream.lookahead_s == 0.0
+    values = np.random.default_rng(2).uniform(0, 1, (80, N_CHANNELS))
+    time_s = np.arange(80) / 60.0
+    whole = _inverse(config.names).solve(values)
+    for k in range(80):
+        stream.push(time_s[k : k + 1], values[k : k + 1], np.zeros(1, bool))
+        assert stream.newest_s == pytest.approx(time_s[k])
+        held = _inverse(config.names).solve(
+            np.concatenate([values[: k + 1], np.repeat(values[k : k + 1], 3, axis=0)])
+        )
+        got = stream.at(time_s[k])
+        assert got is not None
+        np.testing.assert_allclose(got, held[k], atol=1e-5)
+    earlier = stream.at(time_s[40])
+    assert earlier is not None
+    for n, lag_s in enumerate(motion.lag_s):
+        assert earlier[n] == pytest.approx(np.interp(time_s[40] + lag_s, time_s, whole[:, n]), abs=1e-5)
