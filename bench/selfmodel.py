@@ -1,4 +1,4 @@
-"""The self-model on the simulated face, counted as DESIGN.md says: python bench/selfmodel.py [--face hybrid]
+"""The self-model on the simulated face, counted as DESIGN.md says: python bench/selfmodel.py [--faces hybrid morpheus] [--seeds 0 1 2]
 
 Poses from smooth babbling through real drivers and bytes, seen by the simulated eye (.1 mm of noise); the fixed
 test path is another generator's (swings with reversals, then ten spoken takes) and is scored on the truth.
@@ -17,15 +17,17 @@ from rich.table import Table
 
 from animaface.app.simulated import SimulatedDetector, simulated_stand
 from animaface.calibration.lags import answer_of, step_path
+from animaface.calibration.options import Options
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
 from animaface.robot.config import FaceConfig, load_face
+from animaface.selfmodel.baselines import emo_layout, feed_forward
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
 OUT = Path(__file__).resolve().parent / "results" / "selfmodel.json"
-FRAME_HZ = 10.0
+FRAME_HZ = Options().frame_hz
 
 
 def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recording, Recording, float]:
@@ -49,7 +51,9 @@ def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recordi
     return response, babble, exam, stand.clock.now_s() / (time.monotonic() - started)
 
 
-def compare(n: int, response: Response, babble: Recording, exam: Recording, seed: int) -> dict[str, Any]:
+def compare(
+    n: int, config: FaceConfig, response: Response, babble: Recording, exam: Recording, seed: int
+) -> dict[str, Any]:
     """Scores on the first n poses."""
     history = History()
     q_train, q_exam = response.follow(babble.u), response.follow(exam.u)
@@ -57,10 +61,12 @@ def compare(n: int, response: Response, babble: Recording, exam: Recording, seed
     x, x_test = babble.at_frames(history.inputs(q_train))[:n], exam.at_frames(history.inputs(q_exam))
     seen, truth = babble.landmarks_m[:n], exam.landmarks_m
     started = time.monotonic()
-    model = train_self_model(x, seen, babble.head_rad[:n], q.shape[1], TrainOptions(seed=seed))
+    model = train_self_model(x, seen, babble.head_rad[:n], q.shape[1], history, TrainOptions(seed=seed))
     seconds = time.monotonic() - started
     models: dict[str, NDArray[np.float64]] = {
         "self-model": model.predict(x_test)[0],
+        "feed-forward": feed_forward(q, seen, q_test, seed=seed),
+        "EMO layout": emo_layout(q, seen, q_test, eye_region(config), seed=seed),
         "linear": linear_model(q, seen, q_test),
         "nearest neighbour": nearest_neighbour(q, seen, q_test),
         "constant face": constant_face(seen, len(truth)),
@@ -68,21 +74,28 @@ def compare(n: int, response: Response, babble: Recording, exam: Recording, seed
     return {"poses": n, "seconds": seconds, **{k: score(truth, m).as_dict() for k, m in models.items()}}
 
 
+def eye_region(config: FaceConfig) -> list[int]:
+    """Actuators of lids, eyes and brows."""
+    return [i for i, a in enumerate(config.actuators.values()) if a.region in ("lids", "eyes", "brows")]
+
+
 def main() -> None:
     """Print the tables and keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--face", default="hybrid")
+    parser.add_argument("--faces", nargs="+", default=["hybrid"])
     parser.add_argument("--poses", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
-    console, config, rows = Console(), load_face(args.face), []
-    for seed in args.seeds:
-        response, babble, exam, speed = record(config, seed, max(args.poses))
-        console.print(f"{config.id}, seed {seed}: recorded at {speed:.1f} x real time")
-        for n in args.poses:
-            found = compare(n, response, babble, exam, seed)
-            rows.append({"face": config.id, "seed": seed, **found})
-            _show(console, found)
+    console, rows = Console(), []
+    for face in args.faces:
+        config = load_face(face)
+        for seed in args.seeds:
+            response, babble, exam, speed = record(config, seed, max(args.poses))
+            console.print(f"{config.id}, seed {seed}: recorded at {speed:.1f} x real time")
+            for n in args.poses:
+                found = compare(n, config, response, babble, exam, seed)
+                rows.append({"face": config.id, "seed": seed, **found})
+                _show(console, found)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

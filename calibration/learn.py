@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,10 @@ class Learned:
 
     def solver(self, config: FaceConfig) -> Solver:
         """A solver for this face."""
-        objective = Objective(self.model, self.history, command_limits(config), self.neutral_m)
+        limits = command_limits(config)
+        rest_u = np.clip(limits.neutral_u - self.model.slip.double().numpy(), 0.0, 1.0)
+        limits = replace(limits, neutral_u=rest_u)  # where horns have slipped, rest is somewhere else
+        objective = Objective(self.model, self.history, limits, self.neutral_m)
         return Solver(objective, self.response, self.observed)
 
     def retarget(self) -> Retarget:
@@ -91,7 +94,7 @@ def learn_face(
     inputs = np.concatenate([r.at_frames(history.inputs(response.follow(r.u))) for r in recordings])
     landmarks = np.concatenate([r.landmarks_m for r in recordings])
     head = np.concatenate([r.head_rad for r in recordings])
-    model = train_self_model(inputs, landmarks, head, len(observed), options, progress)
+    model = train_self_model(inputs, landmarks, head, len(observed), history, options, progress)
     return Learned(model, response, history, observed, neutral_m)
 
 
@@ -107,19 +110,6 @@ def learn_inverse(
     return distil(
         learned.solver(config), learned.retarget(), hand_part(config), learned.observed, options, progress
     )
-
-
-def save_inverse(net: DistilledInverse, path: Path, options: DistillOptions) -> None:
-    """Safetensors, whole or not at all."""
-    _save({k: v.contiguous() for k, v in net.state_dict().items()}, path, {"hidden": options.hidden})
-
-
-def load_inverse(path: Path, learned: Learned, config: FaceConfig) -> DistilledInverse:
-    """What `save_inverse` wrote."""
-    tensors, facts = _load(path)
-    net = DistilledInverse(learned.solver(config), hand_part(config), learned.observed, facts["hidden"])
-    net.load_state_dict(tensors)
-    return net.eval()
 
 
 def _save(tensors: dict[str, torch.Tensor], path: Path, facts: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ class Options:
     """
 
     poses: int = 2000
-    frame_hz: float = 10.0
+    frame_hz: float = 5.0
     chunk_s: float = 20.0
     seed: int = 0
     exam_swing_s: float = 20.0
@@ -87,7 +87,7 @@ class Options:
     def quick(cls, seed: int = 0) -> "Options":
         """For tests and first looks: a small calibration in well under a minute."""
         return cls(
-            poses=200, seed=seed, exam_swing_s=5.0, exam_takes=1, speech_takes=1, head_s=4.0,
+            poses=200, seed=seed, frame_hz=10.0, exam_swing_s=5.0, exam_takes=1, speech_takes=1, head_s=4.0,
             shapes=("jawOpen", "mouthSmileLeft", "eyeBlinkLeft", "browInnerUp", "mouthPucker", "happiness"),
             train={"steps": 300, "hidden": 32, "components": 10},
             distil={"expressions": 600, "solved": 300, "takes": 6, "hidden": 64, "solve_steps": 60, "imitate_steps": 200, "steps": 60,

@@ -6,7 +6,7 @@ u[T, N] every TICK_S; the gate may still slow them down, so what counts is what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ from animaface.selfmodel.history import TICK_S
 from animaface.selfmodel.limits import CommandLimits
 
 Array = NDArray[np.float64]
+
+_CALM_SHARE: Final = 0.2
+_SPELL_S: Final = (1.5, 4.0)
+"""Share of the spells of babbling in which most regions stay at home, and how long a spell is."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,16 @@ def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
     """Each region goes from key pose to key pose on its own time, by smooth moves of many speeds.
 
     A key pose moves a whole region, a left-right pair or one actuator; a third of the moves turn round and
-    go back part of the way, so that every actuator is seen coming from both sides.
+    go back part of the way, so that every actuator is seen coming from both sides. A fifth of the time only
+    one or two regions move and the others stay at home: a face in use is mostly near rest, and there cables
+    are slack and skin has crept back.
     """
     random = np.random.default_rng([seed, 1])
     frames = round(duration_s / TICK_S)
     u = np.tile(body.neutral_u, (frames, 1))
-    for members in body.regions.values():
-        u[:, members] = _region_path(body, list(members), frames, random)
+    at_home = _at_home(len(body.regions), frames, random)
+    for members, home in zip(body.regions.values(), at_home.T, strict=True):
+        u[:, members] = _region_path(body, list(members), home, random)
     for (
         equal
     ) in body.limits.equal:  # those that agree follow the first, or their mean would stay in the middle
@@ -81,28 +88,31 @@ def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
     return body.limits.made_legal(u)
 
 
-def _region_path(body: Body, members: list[int], frames: int, random: np.random.Generator) -> Array:
-    here = body.neutral_u[members].copy()
+def _at_home(regions: int, frames: int, random: np.random.Generator) -> NDArray[np.bool_]:
+    """[frames, regions] when a region stays at home."""
+    out = np.zeros((frames, regions), dtype=np.bool_)
+    k = 0
+    while k < frames:
+        length = round(random.uniform(*_SPELL_S) / TICK_S)
+        if random.random() < _CALM_SHARE:
+            out[k : k + length] = True
+            out[k : k + length, random.choice(regions, min(regions, 2), replace=False)] = False
+        k += length
+    return out
+
+
+def _region_path(
+    body: Body, members: list[int], home: NDArray[np.bool_], random: np.random.Generator
+) -> Array:
+    neutral = body.neutral_u[members]
+    here = neutral.copy()
     before = here.copy()
     rows: list[Array] = []
     count = 0
-    while count < frames:
-        goal = here.copy()
-        kind = random.random()
-        if kind < 0.3:  # turn round
-            goal = here + random.uniform(0.2, 1.0) * (before - here)
-        elif kind < 0.75:
-            moved = random.random(len(members)) < random.uniform(0.4, 1.0)
-            goal = np.where(moved, _levels(body.neutral_u[members], random), here)
-            if random.random() < 0.3:
-                goal = _mirrored(body, members, goal)
-        else:
-            one = int(random.integers(len(members)))
-            levels = _levels(body.neutral_u[members], random)
-            goal[one] = levels[one]
-            twin = body.twins.get(members[one])
-            if twin in members and random.random() < 0.5:
-                goal[members.index(twin)] = levels[one]
+    while count < len(home):
+        goal = _goal(body, members, here, before, random)
+        if home[count]:
+            goal = neutral + random.choice([0.0, 0.15]) * (goal - neutral)
         travel = float(np.abs(goal - here).max())
         move = max(2, round((0.06 + travel * random.uniform(0.12, 0.5)) / TICK_S))
         hold = round(random.choice([0.0, 0.05, 0.15, 0.5], p=[0.5, 0.3, 0.15, 0.05]) / TICK_S)
@@ -112,7 +122,26 @@ def _region_path(body: Body, members: list[int], frames: int, random: np.random.
         rows.append(np.tile(goal, (hold, 1)))
         count += move + hold
         before, here = here, goal
-    return np.concatenate(rows)[:frames]
+    return np.concatenate(rows)[: len(home)]
+
+
+def _goal(body: Body, members: list[int], here: Array, before: Array, random: np.random.Generator) -> Array:
+    """The next key pose of a region that is `here` and came from `before`."""
+    goal = here.copy()
+    kind = random.random()
+    if kind < 0.3:  # turn round
+        return np.asarray(here + random.uniform(0.2, 1.0) * (before - here))
+    levels = _levels(body.neutral_u[members], random)
+    if kind < 0.75:
+        moved = random.random(len(members)) < random.uniform(0.4, 1.0)
+        goal = np.where(moved, levels, here)
+        return _mirrored(body, members, goal) if random.random() < 0.3 else goal
+    one = int(random.integers(len(members)))
+    goal[one] = levels[one]
+    twin = body.twins.get(members[one])
+    if twin in members and random.random() < 0.5:
+        goal[members.index(twin)] = levels[one]
+    return goal
 
 
 def _levels(neutral: Array, random: np.random.Generator) -> Array:

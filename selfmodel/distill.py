@@ -3,7 +3,8 @@
 It first learns from gradient solutions of many sampled expressions, then goes on by itself through the frozen
 self-model: expressions held still, and spoken takes with the memory of servos and skin in the loop, so that it
 learns to lead where a servo would come too late and to come back where cables drag. A held expression is
-answered by the static part alone; the rest pose is neutral exactly.
+answered by the static part alone, which two Gauss-Newton steps through the self-model then correct (refine.py), as
+far as a gate lets them; the rest pose is neutral exactly.
 """
 
 import logging
@@ -20,6 +21,7 @@ from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
 from animaface.selfmodel.expressions import random_expressions, spoken_take
 from animaface.selfmodel.inverse import SolveOptions, Solver
 from animaface.selfmodel.objective import Targets
+from animaface.selfmodel.refine import Refinement, TargetNet
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.window import N_WINDOW, windows
 
@@ -46,19 +48,21 @@ class HandPart:
 
 @dataclass(frozen=True)
 class DistillOptions:
-    """Defaults fit into two minutes on two cores."""
+    """Defaults fit into three minutes on one core."""
 
     seed: int = 0
     expressions: int = 8000
-    solved: int = 3000
+    solved: int = 1600
     takes: int = 60
-    solve_steps: int = 90
+    solve_steps: int = 70
     hidden: int = 224
     imitate_steps: int = 500
-    steps: int = 1500
-    batch: int = 320
-    take_batch: int = 5
+    steps: int = 600
+    batch: int = 224
+    take_batch: int = 3
     rate: float = 2e-3
+    refine: int = 2
+    target_steps: int = 1200
 
 
 class DistilledInverse(nn.Module):
@@ -72,7 +76,9 @@ class DistilledInverse(nn.Module):
     most: Tensor
     scale: Tensor
 
-    def __init__(self, solver: Solver, hand: HandPart, observed: NDArray[np.bool_], hidden: int) -> None:
+    def __init__(
+        self, solver: Solver, hand: HandPart, observed: NDArray[np.bool_], hidden: int, refine: int = 2
+    ) -> None:
         super().__init__()
         limits = solver.limits
         ties = limits.ties()
@@ -86,6 +92,9 @@ class DistilledInverse(nn.Module):
         self.direct = nn.Linear(N_CHANNELS, n, bias=False)
         self.moving = nn.Sequential(nn.Linear(N_CHANNELS * N_WINDOW, hidden), nn.SiLU(), nn.Linear(hidden, hidden),
                                     nn.SiLU(), nn.Linear(hidden, n, bias=False))  # fmt: skip
+        self.gate = nn.Linear(N_CHANNELS, n)
+        self.target = TargetNet(solver.objective.chol.shape[1])
+        self.refinement = Refinement(solver.objective, self.observed, self.ties, refine)
         scale = torch.ones(N_CHANNELS)
         scale[-3:] = _HEAD_SCALE
         self.register_buffer("scale", scale)
@@ -93,16 +102,30 @@ class DistilledInverse(nn.Module):
             for last in (self.still[-1], self.moving[-1]):
                 last.get_parameter("weight").mul_(0.1)
 
+    def learning(self) -> list[nn.Parameter]:
+        """What training changes: not the self-model inside, nor the targets."""
+        return [p for p in self.parameters() if p.requires_grad]
+
     def raw(self, window: Tensor) -> Tensor:
-        """[B, N] before clipping: neutral + still(v) - still(0) + moving(v, dv) - moving(v, 0)."""
+        """[B, N] before clipping: refined(neutral + still(v) - still(0)) + moving(v, dv) - moving(v, 0)."""
         window = window * self.scale
         now = window[:, 0]
         change = window[:, 1:] - now.unsqueeze(1)
         still: Tensor = self.still(now) + self.direct(now) - self.still(torch.zeros_like(now[:1]))
+        still = self.neutral_u + still
+        if self.refinement.steps:
+            still = still + torch.sigmoid(self.gate(now)) * self.correction(still.detach(), now)
         flat = torch.cat([now, change.flatten(1)], dim=1)
         held = torch.cat([now, torch.zeros_like(change).flatten(1)], dim=1)
         moving: Tensor = self.moving(flat) - self.moving(held)
-        return self.neutral_u + still + moving
+        return still + moving
+
+    def correction(self, u: Tensor, scaled: Tensor) -> Tensor:
+        """[B, N] what the refinement changes about held commands u[B, N]; a constant to the optimiser."""
+        with torch.no_grad():
+            held = u.clamp(0.0, 1.0)
+            found: Tensor = self.refinement(held, self.target(scaled))
+            return found - held
 
     def forward(self, window: Tensor) -> Tensor:
         """[B, N]: groups agreed, collisions kept out of, unseen actuators by the hand map."""
@@ -118,6 +141,23 @@ class DistilledInverse(nn.Module):
             room = torch.where(here > self.most[k], room, torch.ones_like(room)).unsqueeze(1)
             u = torch.where(row != 0.0, self.neutral_u + room * (u - self.neutral_u), u)
         return u
+
+    def prepare(
+        self,
+        values: Array,
+        targets: Targets,
+        solved: Array,
+        solver: Solver,
+        retarget: Retarget,
+        o: DistillOptions,
+    ) -> float:
+        """Fit what the refinement needs: targets[B] of values[B, 55], and good commands to take slopes at."""
+        rest = _targets(solver, retarget, np.zeros((1, N_CHANNELS))).point
+        x = torch.as_tensor(values, dtype=torch.float32) * self.scale
+        left = self.target.fit(x, targets.point - rest, o.target_steps, o.seed)
+        with torch.no_grad():
+            self.refinement.prepare(torch.as_tensor(solved[:200], dtype=torch.float32))
+        return left
 
 
 def seal_meant(values: Array) -> Array:
@@ -150,6 +190,8 @@ def distil(
     bank = [(windows(v), _targets(solver, retarget, v)) for v in takes]
     total = o.imitate_steps + o.steps
     report = progress or (lambda done, of: None)
+    left = net.prepare(values, targets, solved, solver, retarget, o)
+    log.info("targets at run time: %.1f %% of their motion left unexplained", 100.0 * left)
     _imitate(net, values[some], solved, o, lambda done: report(done, total))
     _go_on(net, solver, values, targets, bank, o, lambda done: report(o.imitate_steps + done, total))
     return net.eval()
@@ -174,11 +216,12 @@ def _spoken_frames(seed: int, n: int) -> Array:
 def _imitate(
     net: DistilledInverse, values: Array, solved: Array, o: DistillOptions, report: Callable[[int], None]
 ) -> None:
-    """Learn held expressions from their gradient solutions."""
+    """Learn held expressions from their gradient solutions, unrefined."""
+    steps, net.refinement.steps = net.refinement.steps, 0
     random = np.random.default_rng(o.seed)
     x = torch.as_tensor(np.repeat(values[:, None], N_WINDOW, axis=1), dtype=torch.float32)
     y = torch.as_tensor(solved, dtype=torch.float32)
-    optimiser = torch.optim.Adam(net.parameters(), lr=o.rate)
+    optimiser = torch.optim.Adam(net.learning(), lr=o.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, o.rate, total_steps=o.imitate_steps)
     for step in range(o.imitate_steps):
         pick = torch.as_tensor(random.integers(0, len(x), o.batch))
@@ -189,6 +232,7 @@ def _imitate(
         schedule.step()
         if step % 50 == 49:
             report(step + 1)
+    net.refinement.steps = steps
 
 
 def _go_on(
@@ -200,7 +244,7 @@ def _go_on(
     generator = torch.Generator().manual_seed(o.seed)
     held = torch.as_tensor(np.repeat(values[:, None], N_WINDOW, axis=1), dtype=torch.float32)
     takes = [torch.as_tensor(w, dtype=torch.float32) for w, _ in bank]
-    optimiser = torch.optim.Adam(net.parameters(), lr=o.rate)
+    optimiser = torch.optim.Adam(net.learning(), lr=o.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, 0.5 * o.rate, total_steps=o.steps, pct_start=0.1
     )
@@ -229,7 +273,7 @@ def _go_on(
         loss = loss + per_frame.mean() + _outside(net, w.flatten(0, 1))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 20.0)
+        torch.nn.utils.clip_grad_norm_(net.learning(), 20.0)
         optimiser.step()
         schedule.step()
         if step % 50 == 49:

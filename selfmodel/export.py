@@ -74,7 +74,9 @@ def import_self_model(path: Path) -> tuple[SelfModel, Response, History, dict[st
         proto = onnx.load(str(path))
         found = {i.name: onnx.numpy_helper.to_array(i) for i in proto.graph.initializer}
         model = SelfModel(Shape(**facts["shape"]))
-        state = {k: torch.tensor(found[f"model.{k}"]) for k in model.state_dict()}
+        state = {
+            k: torch.tensor(found[f"model.{k}"]) if v.numel() else v for k, v in model.state_dict().items()
+        }
         model.load_state_dict(state)
     except BROKEN_MODEL as e:
         raise CalibrationError(f"{path} is no self-model: {e!r}", next_step=again) from e

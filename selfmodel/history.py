@@ -45,8 +45,8 @@ class Response:
 class History:
     """Which memories the network sees beside q: play radii (in ranges) and creep time constants (s)."""
 
-    play: tuple[float, ...] = (0.05,)
-    creep_s: tuple[float, ...] = (0.12,)
+    play: tuple[float, ...] = (0.03,)
+    creep_s: tuple[float, ...] = (0.03, 0.9)
 
     @property
     def per_actuator(self) -> int:
@@ -55,10 +55,11 @@ class History:
 
     def inputs(self, q: Array, tick_s: float = TICK_S) -> Array:
         """q[T, N] on an even grid -> network inputs [T, N * per_actuator], memory first at rest."""
-        parts = [q]
-        parts += [(q - _play(q, r)) / r for r in self.play]
-        parts += [q - _low_pass(q, np.full(q.shape[1], tau), tick_s) for tau in self.creep_s]
-        return np.concatenate(parts, axis=1)
+        n, play, creep = q.shape[1], len(self.play), len(self.creep_s)
+        radii, taus_s = np.repeat(self.play, n), np.repeat(self.creep_s, n)
+        played = (np.tile(q, play) - _play(np.tile(q, play), radii)) / radii
+        crept = np.tile(q, creep) - _low_pass(np.tile(q, creep), taus_s, tick_s)
+        return np.concatenate([q, played, crept], axis=1)
 
 
 def shifted(u: Array, frames: Array) -> Array:
@@ -81,7 +82,7 @@ def _low_pass(x: Array, tau_s: Array, tick_s: float) -> Array:
     return out
 
 
-def _play(x: Array, radius: float) -> Array:
+def _play(x: Array, radius: Array) -> Array:
     out = np.empty_like(x)
     state = x[0].copy()
     for i, row in enumerate(x):

@@ -135,8 +135,7 @@ class Memory:
         """u[B, T, N] -> [B, T, F]."""
         follow, slow = self._operators(u.shape[1], u.shape[2])
         q = torch.einsum("nts,bsn->btn", follow, u)
-        parts = [q]
-        parts += [(q - _play(q, r)) / r for r in self._history.play]
+        parts = [q, *_plays(q, self._history.play)]
         parts += [q - torch.einsum("ts,bsn->btn", s, q) for s in slow]
         return torch.cat(parts, dim=2)
 
@@ -158,9 +157,13 @@ class Memory:
         return self._made[frames]
 
 
-def _play(q: Tensor, radius: float) -> Tensor:
-    state, out = q[:, 0], []
+def _plays(q: Tensor, radii: tuple[float, ...]) -> list[Tensor]:
+    """Where q[B, T, N] stands in each play, -1..1: one loop over time for all radii."""
+    if not radii:
+        return []
+    r = torch.tensor(radii, dtype=q.dtype).view(-1, 1, 1)
+    state, out = q[:, 0].expand(len(radii), -1, -1), []
     for now in q.unbind(dim=1):
-        state = torch.minimum(torch.maximum(state, now - radius), now + radius)
-        out.append(state)
-    return torch.stack(out, dim=1)
+        state = torch.minimum(torch.maximum(state, now - r), now + r)
+        out.append(now - state)
+    return list((torch.stack(out, dim=2) / r.unsqueeze(1)).unbind(dim=0))

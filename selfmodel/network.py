@@ -1,8 +1,11 @@
 """The self-model: actuators and their memory -> 478 landmarks and the head. torch, for training and solving.
 
-The face is cut into blocks (its regions, the irises, the rest, the head). Each block has principal
-components of its own, a linear path, and a small network that sees only those actuators that were found to
-move this block. A few members that differ in nothing but their start form an ensemble: their mean is the
+The face is cut into blocks (its regions, the irises, the rest, the head). Each block has principal components
+of its own and sees only those actuators that were found to move it. What a face does is built in as far as it
+is known of every face: each actuator's memory (play, creep) shifts where the block takes it to be, differently
+on the way up and down; each linkage bends that by a curve of its own (Chebyshev polynomials); the skin adds the
+curves up (a linear path); and what actuators do to each other (five-bars, lips that meet) is left to a small
+network on top. A few members that differ in nothing but their start form an ensemble: their mean is the
 prediction, their disagreement says where the model does not know.
 """
 
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 
 from animaface.robot.face.landmarks import IRIS_LEFT, IRIS_RIGHT, N_LANDMARKS, regions
 
+_PLAY_UNIT: Final = 0.05
 N_OUTPUTS: Final = 3 * N_LANDMARKS + 3
 """478 landmarks (x, y, z of each), then head yaw, pitch, roll."""
 HEAD_SCALE_M_PER_RAD: Final = 0.1
@@ -40,20 +44,37 @@ def pack(landmarks_m: NDArray[np.float64], head_rad: NDArray[np.float64]) -> NDA
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a self-model: inputs, blocks, components per block, hidden units, ensemble members."""
+    """Sizes of a self-model: actuators, plays and creeps of each (History), blocks, components per block, hidden
+    units, ensemble members, degree of the linkages' curves."""
 
-    n_inputs: int
+    n_actuators: int
+    n_plays: int
+    n_creeps: int
     n_blocks: int
     n_components: int = 16
     n_hidden: int = 64
     n_members: int = 2
+    degree: int = 4
+
+    @property
+    def n_memories(self) -> int:
+        """Of each actuator."""
+        return self.n_plays + self.n_creeps
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per pose: positions, then one memory after the other (History.inputs)."""
+        return self.n_actuators * (1 + self.n_memories)
 
 
 class SelfModel(nn.Module):
     """inputs[B, F] (History.inputs) -> coefficients of the blocks' components; `decode` gives metres."""
 
-    x_mean: Tensor
-    x_scale: Tensor
+    CURVE_END: Final = 1.4
+    """Where curves end; ranges are -1..1, memory may shift positions beyond."""
+
+    slip: Tensor
+    """[N] ranges by which horns have slipped since the model was trained (calibration/drift.py)."""
     seen: Tensor
     basis: Tensor
     mean: Tensor
@@ -63,33 +84,60 @@ class SelfModel(nn.Module):
         super().__init__()
         self.shape = shape
         s, rows = shape, shape.n_blocks * shape.n_components
-        self.register_buffer("x_mean", torch.zeros(s.n_inputs))
-        self.register_buffer("x_scale", torch.ones(s.n_inputs))
-        self.register_buffer("seen", torch.ones(s.n_blocks, s.n_inputs))
+        self.register_buffer("seen", torch.ones(s.n_blocks, s.n_actuators))
         self.register_buffer("basis", torch.zeros(rows, N_OUTPUTS))
         self.register_buffer("mean", torch.zeros(N_OUTPUTS))
         self.register_buffer("scale", torch.ones(rows))
-        self.linear = nn.Parameter(torch.zeros(s.n_inputs, rows))
-        self.bias = nn.Parameter(torch.zeros(rows))
-        nets = s.n_members * s.n_blocks
-        self.w1 = nn.Parameter(torch.randn(nets, s.n_inputs, s.n_hidden) / s.n_inputs**0.5)
+        curves, nets = s.n_actuators * (s.degree + s.n_creeps), s.n_members * s.n_blocks
+        self.register_buffer("slip", torch.zeros(s.n_actuators))
+        self.memory = nn.Parameter(torch.zeros(s.n_blocks, s.n_actuators, 2 * s.n_memories))
+        self.linear = nn.Parameter(torch.zeros(s.n_blocks, curves, s.n_components))
+        self.bias = nn.Parameter(torch.zeros(s.n_blocks, 1, s.n_components))
+        steep = (
+            torch.tensor([1.0] + [0.3] * (s.degree - 1 + s.n_creeps)).repeat(s.n_actuators).view(1, curves, 1)
+        )
+        self.w1 = nn.Parameter(steep * torch.randn(nets, curves, s.n_hidden) / s.n_actuators**0.5)
         self.b1 = nn.Parameter(0.5 * torch.randn(nets, 1, s.n_hidden))
         self.w2 = nn.Parameter(torch.randn(nets, s.n_hidden, s.n_hidden) / s.n_hidden**0.5)
         self.b2 = nn.Parameter(torch.zeros(nets, 1, s.n_hidden))
         self.w3 = nn.Parameter(torch.zeros(nets, s.n_hidden, s.n_components))
 
+    def curves(self, x: Tensor) -> Tensor:
+        """inputs[B, F] -> [blocks, B, actuators * (degree + creeps)]: bent positions as each block takes them to be,
+        and the creeps themselves: what skin has crept to acts at slack cables and closed lips in its own way."""
+        s = self.shape
+        q = (x[:, : s.n_actuators] + self.slip).expand(s.n_blocks, -1, -1)
+        memory = x[:, s.n_actuators :].reshape(x.shape[0], s.n_memories, s.n_actuators)
+        if s.n_memories:
+            way = torch.cat([memory.clamp(min=0.0), memory.clamp(max=0.0)], dim=1)  # coming up, coming down
+            q = q + torch.einsum("bjn,rnj->rbn", way, self.shifts())
+        t = (2.0 * q - 1.0).clamp(-self.CURVE_END, self.CURVE_END)
+        bent = [t, 2.0 * t * t - 1.0]
+        while len(bent) < s.degree:
+            bent.append(2.0 * t * bent[-1] - bent[-2])
+        crept = memory[:, s.n_plays :].transpose(1, 2).expand(s.n_blocks, -1, -1, -1)
+        out = torch.cat([torch.stack(bent[: s.degree], dim=3), crept], dim=3)
+        return (out * self.seen[:, None, :, None]).flatten(2)
+
+    def shifts(self) -> Tensor:
+        """[blocks, N, 2 * memories] ranges by which one unit of memory shifts a position, coming up and down.
+
+        A play counts -1..1 and shifts by hundredths of a range: smaller steps of the optimiser suit it.
+        """
+        s = self.shape
+        unit = torch.tensor([_PLAY_UNIT] * s.n_plays + [1.0] * s.n_creeps, dtype=self.memory.dtype)
+        return self.memory * unit.repeat(2)
+
     def members(self, x: Tensor) -> Tensor:
         """[members, B, rows] coefficients in units of `scale`, one per member."""
         s = self.shape
-        x = (x - self.x_mean) / self.x_scale
-        first = self.w1 * self.seen.repeat(s.n_members, 1).unsqueeze(2)
-        h = torch.tanh(torch.einsum("bf,nfh->nbh", x, first) + self.b1)
-        h = h + torch.tanh(torch.bmm(h, self.w2) + self.b2)
-        curved = torch.bmm(h, self.w3)  # [members * blocks, B, components]
-        curved = curved.view(s.n_members, s.n_blocks, x.shape[0], s.n_components).permute(0, 2, 1, 3)
-        return (x @ self.linear + self.bias).unsqueeze(0) + curved.reshape(
-            s.n_members, x.shape[0], s.n_blocks * s.n_components
-        )
+        f = self.curves(x)
+        straight = torch.baddbmm(self.bias, f, self.linear)
+        h = nn.functional.silu(torch.bmm(f.repeat(s.n_members, 1, 1), self.w1) + self.b1)
+        h = h + nn.functional.silu(torch.bmm(h, self.w2) + self.b2)
+        crossed = torch.bmm(h, self.w3).view(s.n_members, s.n_blocks, -1, s.n_components)
+        y = (straight.unsqueeze(0) + crossed).permute(0, 2, 1, 3)
+        return y.reshape(s.n_members, -1, s.n_blocks * s.n_components)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, rows] mean coefficients, in m."""

@@ -27,6 +27,7 @@ from animaface.selfmodel.network import SelfModel, pack
 Array = NDArray[np.float64]
 _MM: Final = 1e3
 _SEALED_BELOW_M: Final = 0.0004
+_HELD_S: Final = 0.7
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Objective:
         chol = np.linalg.cholesky(gram)
         self._into = (np.linalg.solve(chol, weighted) * root).T * _MM  # outputs -> point
         self._root = root
-        self._chol = torch.as_tensor(chol * _MM, dtype=torch.float32)
+        self.chol = torch.as_tensor(chol * _MM, dtype=torch.float32)
         lips = [3 * i + axis for pair in LIP_GAP_PAIRS for i in pair for axis in range(3)]
         self._lip_basis, self._lip_mean = model.basis[:, lips].clone(), model.mean[lips].clone()
         self.sealed_m = float(lip_gap_m(neutral_m))
@@ -106,9 +107,9 @@ class Objective:
         w = self.weights
         members = self.model.members(inputs) * self.model.scale
         c = members.mean(dim=0)
-        out = ((c @ self._chol - t.point) ** 2).sum(dim=1)
+        out = ((c @ self.chol - t.point) ** 2).sum(dim=1)
         if len(members) > 1:
-            out = out + w.doubt * (((members - c) @ self._chol) ** 2).sum(dim=2).mean(dim=0)
+            out = out + w.doubt * (((members - c) @ self.chol) ** 2).sum(dim=2).mean(dim=0)
         gap_error = (self.gaps_m(c) - t.gap) * _MM
         out = out + w.gap * (gap_error**2).mean(dim=1)
         out = out + w.effort * ((u - self._neutral) ** 2).sum(dim=1)
@@ -126,19 +127,22 @@ class Objective:
         p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)
         return ((p[:, :, 0] - p[:, :, 1]) ** 2).sum(dim=2).add(1e-10).sqrt()
 
-    def settled(self, u: Tensor, held_s: float = 0.7) -> Tensor:
-        """Network inputs [B, F] of poses reached straight from neutral and held for a while."""
+    def creep_left(self) -> list[float]:
+        """Per creep of the history: the share of a move that is still to come when a pose has been held."""
+        return [float(np.exp(-_HELD_S / tau)) for tau in self.history.creep_s]
+
+    def settled(self, u: Tensor) -> Tensor:
+        """Network inputs [B, F] of poses reached straight from neutral and held for _HELD_S."""
         parts = [u]
         for r in self.history.play:
             parts.append(torch.clamp((u - self._neutral) / r, -1.0, 1.0))
-        for tau in self.history.creep_s:
-            parts.append((u - self._neutral) * float(np.exp(-held_s / tau)))
+        parts += [(u - self._neutral) * left for left in self.creep_left()]
         return torch.cat(parts, dim=1)
 
     def landmark_error_mm(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:
         """[B] weighted rms landmark error as the self-model sees it."""
         c = self.model(inputs)
-        square = ((c @ self._chol - t.point) ** 2).sum(dim=1) + t.floor
+        square = ((c @ self.chol - t.point) ** 2).sum(dim=1) + t.floor
         return torch.relu(square).sqrt()
 
 

@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 class Rig(Protocol):
     """What retargeting needs of an ARKit rig."""
 
-    def landmarks_m(self, values: Array) -> Array:
-        """values[..., 55] -> landmarks[..., 478, 3], m."""
+    def landmarks_m(self, values: Array, *, lips_meet: bool = False) -> Array:
+        """values[..., 55] -> landmarks[..., 478, 3], m; lips may pass through each other unless they meet."""
         ...
 
 
@@ -29,12 +29,12 @@ class Retarget:
         """`neutral_m` [478, 3]: the face's landmarks at rest, head frame, m."""
         self._rig = rig
         self.neutral_m = neutral_m
-        self._rig_neutral_m = np.asarray(rig.landmarks_m(np.zeros((1, 55))))[0]
+        self._rig_neutral_m = np.asarray(rig.landmarks_m(np.zeros((1, 55)), lips_meet=True))[0]
         self.scale = _scales(neutral_m, self._rig_neutral_m)
 
     def landmarks_m(self, values: Array) -> Array:
-        """Targets [T, 478, 3] of values[T, 55], m."""
-        moved = np.asarray(self._rig.landmarks_m(values)) - self._rig_neutral_m
+        """Targets [T, 478, 3] of values[T, 55], m; lips press on each other and do not pass through."""
+        moved = np.asarray(self._rig.landmarks_m(values, lips_meet=True)) - self._rig_neutral_m
         return np.asarray(self.neutral_m + self.scale[:, None] * moved)
 
     def head_rad(self, values: Array) -> Array:

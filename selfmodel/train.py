@@ -1,6 +1,6 @@
 """Training the self-model on the photos of a babbling session. One readable script.
 
-The linear path is solved first (ridge), then everything is trained together. Error is counted in the
+The sum of the linkages' curves is solved first (ridge), then everything is trained together. Error is counted in the
 blocks' components, divided by each block's motion, so that a nose that moves 3 mm counts as much as a jaw
 that moves 30. Part of the path is kept apart to stop in time.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import N_LANDMARKS
+from animaface.selfmodel.history import History
 from animaface.selfmodel.network import N_OUTPUTS, SelfModel, Shape, blocks, pack
 
 Array = NDArray[np.float64]
@@ -28,10 +29,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Defaults train 2,000 poses in well under a minute on two cores.
+    """Defaults train 2,000 poses in about a minute on one core.
 
-    `memory_share`: how much the curved part sees of play and creep; with 0 they enter the linear path only,
-    which learns them from few poses without learning noise.
+    `seen_share`: a block sees the actuators whose linear effect on it is at least this share of its motion.
     """
 
     seed: int = 0
@@ -42,25 +42,25 @@ class TrainOptions:
     members: int = 2
     hidden: int = 64
     components: int = 16
+    degree: int = 4
     seen_share: float = 0.02
-    memory_share: float = 0.0
-    ridge: float = 1e-2
-    memory_ridge: float = 1.0
+    ridge: float = 1e-3
     validation_share: float = 0.08
 
 
 def train_self_model(
-    inputs: Array, landmarks_m: Array, head_rad: Array, n_actuators: int,
+    inputs: Array, landmarks_m: Array, head_rad: Array, n_actuators: int, history: History,
     options: TrainOptions | None = None, progress: Progress | None = None,
 ) -> SelfModel:  # fmt: skip
     """inputs[T, F] (History.inputs), landmarks_m[T, 478, 3], head_rad[T, 3] -> a trained self-model.
 
-    `n_actuators`: F is a multiple of it; input f belongs to actuator f mod n_actuators.
+    `history` made the inputs; input f belongs to actuator f mod n_actuators.
     Raises InputError when the shapes do not fit or there are too few poses.
     """
     o = options or TrainOptions()
     if (
         len(inputs) < 30
+        or inputs.shape[1] != n_actuators * history.per_actuator
         or landmarks_m.shape != (len(inputs), N_LANDMARKS, 3)
         or head_rad.shape != (len(inputs), 3)
     ):
@@ -70,16 +70,18 @@ def train_self_model(
         )
     torch.manual_seed(o.seed)
     y = pack(landmarks_m, head_rad)
-    model = SelfModel(Shape(inputs.shape[1], len(blocks()), o.components, o.hidden, o.members))
-    target = _prepare(model, inputs, y, n_actuators, o)
+    shape = Shape(n_actuators, len(history.play), len(history.creep_s), len(blocks()), o.components, o.hidden,
+                  o.members, o.degree)  # fmt: skip
+    model = SelfModel(shape)
     started = time.monotonic()
+    target = _prepare(model, inputs, y, o)
     _fit(model, torch.as_tensor(inputs, dtype=torch.float32), target, o, progress)
     log.info("self-model: %d poses, %.0f s", len(inputs), time.monotonic() - started)
     return model.eval()
 
 
-def _prepare(model: SelfModel, x: Array, y: Array, n_actuators: int, o: TrainOptions) -> Tensor:
-    """Set scales, components, the linear path and what each block sees; -> targets in units of scale."""
+def _prepare(model: SelfModel, x: Array, y: Array, o: TrainOptions) -> Tensor:
+    """Set scales, components, what each block sees and the linear path; -> targets in units of scale."""
     mean, k = y.mean(axis=0), o.components
     basis = np.zeros((len(blocks()) * k, N_OUTPUTS))
     scale = np.ones(len(basis))
@@ -89,26 +91,34 @@ def _prepare(model: SelfModel, x: Array, y: Array, n_actuators: int, o: TrainOpt
         basis[b * k : b * k + len(direction), columns] = direction
         scale[b * k : (b + 1) * k] = max(float(np.sqrt((part**2).sum(axis=1).mean())), 1e-4)
     target = (y - mean) @ basis.T / scale
-    x_mean, x_scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-3)
-    z = (x - x_mean) / x_scale
-    penalty = np.full(z.shape[1], o.memory_ridge)
-    penalty[:n_actuators] = o.ridge
-    ridge = z.T @ z + np.diag(len(z) * penalty)
-    linear = np.linalg.solve(ridge, z.T @ target)
-    effect = (linear.reshape(-1, n_actuators, len(blocks()), k) ** 2).sum(axis=(0, 3))  # [N, blocks]
-    seen = np.sqrt(effect) > o.seen_share
+    seen = _effect(x[:, : model.shape.n_actuators], target.reshape(len(y), -1, k)) > o.seen_share
     with torch.no_grad():
-        for name, value in (("basis", basis), ("mean", mean), ("scale", scale), ("x_mean", x_mean),
-                            ("x_scale", x_scale), ("linear", linear),
-                            ("seen", _seen(seen, x.shape[1], o.memory_share))):  # fmt: skip
+        for name, value in (("basis", basis), ("mean", mean), ("scale", scale), ("seen", seen)):
             getattr(model, name).copy_(torch.as_tensor(value))
-    return torch.as_tensor(target, dtype=torch.float32)
+        out = torch.as_tensor(target, dtype=torch.float32)
+        _solve_linear(model, torch.as_tensor(x, dtype=torch.float32), out, o.ridge)
+    return out
 
 
-def _seen(seen: NDArray[np.bool_], n_inputs: int, memory_share: float) -> Array:
-    """[blocks, F] how strongly a block's network sees an input: positions in full, their memory as told."""
-    memories = n_inputs // len(seen) - 1
-    return np.concatenate([seen.T, *[memory_share * seen.T] * memories], axis=1).astype(np.float64)
+def _effect(q: Array, target: Array) -> Array:
+    """[blocks, N] how much of each block's motion (targets[T, blocks, k]) an actuator makes, by a linear model."""
+    z = (q - q.mean(axis=0)) / np.maximum(q.std(axis=0), 1e-3)
+    gram = z.T @ z + 1e-2 * len(z) * np.eye(z.shape[1])
+    effect = np.linalg.solve(gram, z.T @ target.reshape(len(z), -1)).reshape(z.shape[1], *target.shape[1:])
+    return np.asarray(np.sqrt((effect**2).sum(axis=2)).T)
+
+
+def _solve_linear(model: SelfModel, x: Tensor, target: Tensor, ridge: float) -> None:
+    """The linear path on the curves, by ridge."""
+    f = model.curves(x).double()
+    blocks_, n, width = f.shape
+    f = torch.cat([f, torch.ones(blocks_, n, 1, dtype=f.dtype)], dim=2)
+    penalty = ridge * n * torch.eye(width + 1, dtype=f.dtype)
+    penalty[-1, -1] = 0.0
+    y = target.double().view(n, blocks_, -1).transpose(0, 1)
+    found = torch.linalg.solve(f.transpose(1, 2) @ f + penalty, f.transpose(1, 2) @ y)
+    model.linear.copy_(found[:, :-1])
+    model.bias.copy_(found[:, -1:])
 
 
 def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress: Progress | None) -> None:
@@ -120,12 +130,13 @@ def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress:
     }
     check = torch.as_tensor(np.concatenate([c for i, c in enumerate(chunks) if i in held]))
     train = torch.as_tensor(np.concatenate([c for i, c in enumerate(chunks) if i not in held]))
-    curved = [p for n, p in model.named_parameters() if n not in ("linear", "bias")]
-    optimiser = torch.optim.AdamW(
-        [{"params": curved, "weight_decay": o.decay}, {"params": [model.linear, model.bias], "weight_decay": 0.0,
-                                                       "lr": 0.1 * o.rate}], lr=o.rate)  # fmt: skip
+    optimiser = torch.optim.AdamW([
+        {"params": [model.w1, model.b1, model.w2, model.b2, model.w3], "weight_decay": o.decay},
+        {"params": [model.memory], "weight_decay": 0.0},
+        {"params": [model.linear, model.bias], "weight_decay": 0.0, "lr": 0.1 * o.rate},
+    ], lr=o.rate)  # fmt: skip
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [o.rate, 0.1 * o.rate], total_steps=o.steps, pct_start=0.1
+        optimiser, [o.rate, o.rate, 0.1 * o.rate], total_steps=o.steps, pct_start=0.1
     )
     best, kept = float("inf"), copy.deepcopy(model.state_dict())
     for step in range(o.steps):

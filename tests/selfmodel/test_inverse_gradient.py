@@ -56,7 +56,7 @@ def solver() -> Solver:
     u = random.random((1200, N))
     values = values_of(u)
     m = default_rig().landmarks_m(values)
-    model = train_self_model(u, m, values[:, 52:], N, TrainOptions(steps=900))
+    model = train_self_model(u, m, values[:, 52:], N, HISTORY, TrainOptions(steps=400, hidden=32))
     neutral = np.zeros(N)
     neutral[6] = 0.5
     limits = CommandLimits(neutral, collision_rows=np.array([[1.0] + [0.0] * (N - 2) + [1.0]]),
@@ -161,7 +161,7 @@ def test_distilled_exported_and_run_without_torch(solver: Solver, retarget: Reta
     shares = np.zeros((N_CHANNELS, N))
     shares[ARKIT_INDEX["tongueOut"], -1] = 0.7
     net = distil(solver, retarget, HandPart(shares), OBSERVED,
-                 DistillOptions(expressions=600, solved=400, takes=6, hidden=96, imitate_steps=250, steps=120, take_batch=2))  # fmt: skip
+                 DistillOptions(expressions=600, solved=400, takes=6, hidden=96, imitate_steps=250, steps=60, take_batch=1, batch=96, target_steps=200))  # fmt: skip
     export_inverse(net, tmp_path / "inverse.onnx", NAMES, {"seed": 0})
     assert parity(net, tmp_path / "inverse.onnx", torch.rand(50, 6, N_CHANNELS), "window") < 1e-5
     assert b"stack_trace" not in (tmp_path / "inverse.onnx").read_bytes(), "paths of the exporting machine"

@@ -51,7 +51,9 @@ def test_learns_a_curved_face_with_play_better_than_the_models_that_cost_nothing
     q_train, q_test = response.follow(u_train), response.follow(u_test)
     pick = slice(None, None, 20)
     noisy = y_train[pick] + np.random.default_rng(3).normal(0, 1e-4, y_train[pick].shape)
-    model = train_self_model(history.inputs(q_train)[pick], noisy, head[pick], N, TrainOptions(steps=1200))
+    model = train_self_model(
+        history.inputs(q_train)[pick], noisy, head[pick], N, history, TrainOptions(steps=700, hidden=48)
+    )
     ours = score(y_test, model.predict(history.inputs(q_test))[0])
     linear = score(y_test, linear_model(q_train[pick], noisy, q_test))
     nearest = score(y_test, nearest_neighbour(q_train[pick], noisy, q_test))
@@ -68,7 +70,12 @@ def test_it_knows_where_it_does_not_know() -> None:
     u = 0.5 * wander(8000, 4, 1.0)
     y, head = toy_face(u)
     model = train_self_model(
-        history.inputs(u)[::20], y[::20], head[::20], N, TrainOptions(steps=500, members=3)
+        history.inputs(u)[::20],
+        y[::20],
+        head[::20],
+        N,
+        history,
+        TrainOptions(steps=250, hidden=32, members=3),
     )
     outside = 0.5 + 0.5 * wander(400, 5, 1.0)
     assert model.uncertainty_m(outside).mean() > 2.0 * model.uncertainty_m(u[:400]).mean()
@@ -93,4 +100,4 @@ def test_score_counts_only_what_moves_and_takes_the_worst_region() -> None:
 def test_shapes_that_do_not_fit_are_refused() -> None:
     """A person who hands in the wrong array is told which."""
     with pytest.raises(InputError, match="30 poses"):
-        train_self_model(np.zeros((10, N)), np.zeros((10, 478, 3)), np.zeros((10, 3)), N)
+        train_self_model(np.zeros((10, N)), np.zeros((10, 478, 3)), np.zeros((10, 3)), N, History((), ()))

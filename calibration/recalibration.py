@@ -1,0 +1,111 @@
+"""A calibrated face that has aged, learned again from a few dozen poses; the calibration before is kept and compared."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration import drift, folder
+from animaface.calibration.face_steps import FaceSteps
+from animaface.calibration.learn import Learned, learn_inverse, load_learned
+from animaface.calibration.options import Options, Stand
+from animaface.calibration.paths import Body, exam_path
+from animaface.calibration.recording import Recording
+from animaface.calibration.work import Work
+from animaface.robot.face.errors import CalibrationError
+from animaface.selfmodel.distill import DistillOptions
+from animaface.selfmodel.export import export_inverse, export_self_model
+from animaface.selfmodel.score import score
+
+Array = NDArray[np.float64]
+
+POSES: Final = 50
+_CHECK_SWING_S: Final = 6.0
+
+
+def recalibrate(
+    stand: Stand,
+    source: Path,
+    target: Path,
+    work: Path,
+    *,
+    poses: int = POSES,
+    options: Options | None = None,
+) -> dict[str, Any]:
+    """Learn the face of `source`, a calibration folder, again from `poses` poses, and write `target`.
+
+    source and target may be the same; what was in target stays beside it as `<target>.previous`. The new
+    calibration.json carries `recalibration`: which regions had drifted, which actuators stand elsewhere, and the
+    errors of the old and the new self-model on a path that neither has seen. Raises CalibrationError when source is
+    missing or broken, and when the new model is no better than the old one (then nothing is written).
+    """
+    o, config = options or Options(), stand.config
+    meta = folder.load(source, config)
+    old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
+    seen, exam = _watch(FaceSteps(stand, Work(work), o), poses, o)
+    usual = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
+    found = drift.find_drift(old, seen, usual, config)
+    stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
+    new = drift.adapt(old, [seen], Body.of(config), seed=o.seed)
+    before, after = (_errors(learned, exam) for learned in (old, new))
+    if after["mean_mm"] >= before["mean_mm"]:
+        raise CalibrationError(
+            f"the recalibrated model errs by {after['mean_mm']:.2f} mm, the old one by {before['mean_mm']:.2f} mm; "
+            "the old calibration stays", next_step=f"animaface calibrate {config.id}")  # fmt: skip
+    meta["recalibration"] = {
+        "from": meta["date"], "poses": len(seen.frame_s), **found.facts(), "before": before, "after": after,
+    }  # fmt: skip
+    meta["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    _write(target, source, new, meta, stand, o)
+    return meta
+
+
+def _watch(face: FaceSteps, poses: int, o: Options) -> tuple[Recording, Recording]:
+    """(poses to learn from, a path to judge by), with the robot released again at the end."""
+    config, body = face.stand.config, face.body
+    with face.moving():
+        path = drift.recalibration_path(body, poses, o.seed, o.frame_hz)
+        face.recorder.go(path[0], 0.5)
+        face.stand.detector.learn_rest(20)
+        seen = face.recorder.record(path, frame_hz=o.frame_hz, progress=face.progress("recalibration"))
+        judge = exam_path(config, o.seed + 5, swing_s=_CHECK_SWING_S, takes=1)
+        face.recorder.go(judge[0], 0.5)
+        exam = face.recorder.record(judge, frame_hz=o.exam_hz, progress=face.progress("check"))
+    return seen, exam
+
+
+def _errors(learned: Learned, exam: Recording) -> dict[str, Any]:
+    found = score(exam.landmarks_m, learned.model.predict(learned.inputs(exam))[0])
+    return {"mean_mm": float(np.mean(list(found.error_mm.values()))), **found.as_dict()}
+
+
+def _write(
+    target: Path, source: Path, learned: Learned, meta: dict[str, Any], stand: Stand, o: Options
+) -> None:
+    config = stand.config
+    facts = {
+        "face_id": config.id,
+        "config_hash": meta["config_hash"],
+        "poses": meta["quality"]["poses"],
+        "seed": o.seed,
+    }
+    net = learn_inverse(learned, config, replace(DistillOptions(seed=o.seed), **o.distil), _telling(stand))
+
+    def fill(new: Path) -> None:
+        for name in ("babbling.npz", "report.html"):
+            if (source / name).is_file():
+                (new / name).write_bytes((source / name).read_bytes())
+        export_self_model(learned.model, new / "selfmodel.onnx", config.names, learned.response, learned.history,
+                          {**facts, "observed": learned.observed.tolist()})  # fmt: skip
+        export_inverse(net, new / "inverse.onnx", config.names, facts)
+        (new / "calibration.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+    folder.write(target, fill)
+
+
+def _telling(stand: Stand) -> Any:
+    return lambda done, total: stand.prompter.progress(done, total, "inverse")

@@ -1,0 +1,69 @@
+"""The refinement of the run-time inverse: its written-out Jacobian product is the true one, and its steps help."""
+
+import numpy as np
+import torch
+
+from animaface.robot.face.landmarks import neutral_m
+from animaface.selfmodel.history import History
+from animaface.selfmodel.limits import CommandLimits
+from animaface.selfmodel.network import SelfModel, Shape, blocks
+from animaface.selfmodel.objective import Objective
+from animaface.selfmodel.refine import Refinement
+
+N = 5
+
+
+def wild_objective() -> Objective:
+    """A self-model of random numbers, with every kind of memory, on actuators of which three move as they like."""
+    torch.manual_seed(3)
+    model = SelfModel(Shape(N, 1, 2, len(blocks()), n_components=4, n_hidden=12))
+    with torch.no_grad():
+        for p in (model.linear, model.w3, model.memory):
+            p.copy_(0.3 * torch.randn(p.shape))
+        model.basis.copy_(torch.randn(model.basis.shape) / model.basis.shape[1] ** 0.5)
+        model.scale.fill_(2e-3)
+        model.mean.copy_(torch.as_tensor(np.concatenate([neutral_m().ravel(), np.zeros(3)])))
+    limits = CommandLimits(np.full(N, 0.4), equal=[[0, 1]])
+    return Objective(model, History((0.04,), (0.3, 0.9)), limits, neutral_m())
+
+
+def refinement(objective: Objective, steps: int = 2) -> Refinement:
+    """Prepared on poses of its own; the last actuator is not seen."""
+    seen = torch.tensor([1.0] * (N - 1) + [0.0])
+    made = Refinement(objective, seen, torch.as_tensor(objective.limits.ties(), dtype=torch.float32), steps)
+    with torch.no_grad():
+        made.prepare(0.2 + 0.6 * torch.rand(40, N))
+    return made
+
+
+def test_the_written_out_product_is_what_autograd_says() -> None:
+    """Away from the corners of play and clipping."""
+    objective = wild_objective()
+    made = refinement(objective)
+    u = torch.tensor([[0.2, 0.9, 0.37, 0.43, 0.6], [0.8, 0.1, 0.42, 0.7, 0.3]], requires_grad=True)
+    seen, way = made.look(u)
+    inside = objective.model(objective.settled(u)) @ objective.chol
+    torch.testing.assert_close(seen, inside, rtol=1e-5, atol=1e-5)
+    error = torch.randn(seen.shape)
+    (wanted,) = torch.autograd.grad((seen * error).sum(), u)
+    torch.testing.assert_close(made.pull(error, u, way), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_steps_come_nearer_and_rest_stays_rest() -> None:
+    """From a wrong start to what a known command shows; groups stay together, the unseen stays where it is."""
+    objective = wild_objective()
+    made = refinement(objective, 2)
+    right = torch.tensor([[0.5, 0.5, 0.3, 0.6, 0.4], [0.3, 0.3, 0.55, 0.25, 0.4]])
+    wrong = right + torch.tensor([0.08, 0.08, -0.06, 0.07, 0.0])
+    with torch.no_grad():
+        target = made.look(right)[0] - made.rest
+        found = made(wrong, target)
+
+        def error(u: torch.Tensor) -> float:
+            return float((made.look(u)[0] - made.rest - target).norm())
+
+        assert error(found) < 0.4 * error(wrong)
+        torch.testing.assert_close(found[:, 0], found[:, 1])
+        torch.testing.assert_close(found[:, -1], wrong[:, -1])
+        rest = made(made.neutral[None], torch.zeros(1, target.shape[1]))
+    torch.testing.assert_close(rest[0], made.neutral, rtol=0.0, atol=1e-6)
