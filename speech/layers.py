@@ -45,7 +45,7 @@ CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClos
 _LIPS = np.concatenate([OPENERS, CLOSERS])
 SPEECH_BUDGET: Final[dict[str, float]] = {
     "jawOpen": 0.14, "mouthUpperUp": 0.30, "mouthLowerDown": 0.25, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
-    "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.25, "mouthClose": 0.0,
+    "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.45, "mouthClose": 0.0,
 }  # fmt: skip
 """The most that an expression may add to a lip-critical shape while somebody speaks."""
 TOTAL_BUDGET: Final = 1.3
@@ -112,7 +112,7 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
     talk *= np.minimum(1.0, TOTAL_BUDGET / np.maximum(total, 1e-9))
     shapes[:, _LIPS] = talk + pause[:, None] * (shapes[:, _LIPS] - talk)
     shapes[:, OPENERS] *= room[:, None]
-    shapes[:, CLOSERS] *= 1.0 - 0.9 * _smooth(opening, 0.04, 0.25)[:, None]
+    shapes[:, CLOSERS] *= 1.0 - 0.9 * _smooth(opening, 0.04, 0.18)[:, None]
     rounding = np.clip(
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )

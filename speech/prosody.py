@@ -173,7 +173,10 @@ class ProsodyTracker:
         if db > self._peak_db:
             self._peak_db = _towards(self._peak_db, db, 0.06)
         else:
-            self._peak_db = max(self._peak_db - 1.0 * _DT_S, self._floor_db + 24.0)
+            # sound that counts as silence and yet flutters far above the floor is a voice that became quieter
+            quieter = self._quiet_s > 0.3 and db > self._floor_db + 10.0 and self._flutter_db > 2.5
+            fall_db_s = 20.0 if quieter else 1.0
+            self._peak_db = max(self._peak_db - fall_db_s * _DT_S, self._floor_db + 24.0)
         low = max(self._floor_db + 7.0, self._peak_db - 30.0, _SILENT_DB + 7.0)
         return min(1.0, max(0.0, (db - low) / max(self._peak_db - low, 6.0)))
 
