@@ -23,6 +23,7 @@ from animaface.app.commands import (
     init,
     jog,
     live,
+    mimic,
     perform,
     play,
     ports,
@@ -50,7 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, live, say, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, setup_linux,
+    doctor, demo, play, live, say, mimic, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, setup_linux,
     jog, stop, flash, train,
 )  # fmt: skip
 for module in _COMMANDS:

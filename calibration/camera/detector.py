@@ -13,6 +13,7 @@ from animaface.calibration.camera.face_mesh import FaceMesh, Sighting, head_angl
 from animaface.calibration.camera.model import need_opencv
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.rest import Rest
+from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
 from animaface.calibration.camera.sources import Picture, PictureSource
 from animaface.calibration.detector import Grab, LandmarkFrame
 from animaface.robot.face.errors import CalibrationError
@@ -23,7 +24,7 @@ Gray = NDArray[np.float32]
 
 _SHARP_SHARE: Final = 0.45
 """A picture less sharp than this share of those at rest is thrown away."""
-_MISFIT: Final = 0.25
+_MISFIT: Final = 0.05
 _TURNED_RAD: Final = 0.12
 """A head turned farther from rest than this shows its skin from another side: only its pose is told."""
 _GLANCE_PX: Final = (128, 96)
@@ -58,7 +59,6 @@ class CameraDetector:
         self._recent: deque[tuple[Sighting, Gray, float]] = deque(maxlen=40)
         self._rest: Rest | None = None
         self._registration: Registration | None = None
-        self._last_px: Array | None = None
 
     @property
     def name(self) -> str:
@@ -128,12 +128,10 @@ class CameraDetector:
             rest = Rest.of([sighting], [gray], 0.0, self._eyes_m)
             return rest.neutral_m
         start = sighting.points_px[:N_VERTICES, :2]
-        starts = [start] if self._last_px is None else [start, self._last_px]
-        found, misfit = self._registration.find(gray, starts)
+        a, b = similarity(start[list(RIGID)], self._rest.points_px[list(RIGID), :2])
+        found, misfit = self._registration.find(gray, moved(start, a, b))
         if misfit > _MISFIT:
-            self._last_px = None
             return None
-        self._last_px = found
         out = self._rest.neutral_m.copy()
         out[:, :2] = self._rest.moved_m(np.concatenate([found, sighting.points_px[N_VERTICES:, :2]]))
         return out
@@ -160,7 +158,7 @@ class CameraDetector:
         self._take(Rest.from_arrays(kept))
 
     def _take(self, rest: Rest) -> None:
-        self._rest, self._last_px = rest, None
+        self._rest = rest
         self._registration = Registration(
             rest.gray, rest.points_px[:N_VERTICES, :2], self._eyes_m / rest.pixel_m
         )

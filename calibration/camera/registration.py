@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.camera.model import need_opencv
-from animaface.calibration.camera.skin_mesh import open_triangles, stiffness
+from animaface.calibration.camera.skin_mesh import eye_rims, near_mouth, open_triangles, stiffness
 from animaface.robot.face.landmarks import N_VERTICES
 
 Array = NDArray[np.float64]
@@ -34,6 +34,7 @@ class Step:
     iterations: int
 
 
+_RIM_SHARE: Final = 0.8
 STEPS: Final = (Step(0.25, 5.0, 0.01, 0.03, 15), Step(0.5, 6.0, 0.003, 0.01, 15))
 
 
@@ -47,19 +48,18 @@ class Registration:
         size = EYES_PX / eyes_px
         self._levels = [_Level(reference, rest_px, replace(step, scale=step.scale * size)) for step in steps]
 
-    def find(self, picture: Gray, starts_px: list[Array]) -> tuple[Array, float]:
-        """([468, 2] px, how badly it fits: 0 perfect, about .3 nothing alike) from the best of several starts."""
-        pictures = [level.prepared(picture) for level in self._levels]
-        best: tuple[Array, float] | None = None
-        for start in starts_px:
-            found = self._levels[0].fit(pictures[0], start - self.rest_px)
-            if best is None or found[1] < best[1]:
-                best = found
-        if best is None:
-            return self.rest_px.copy(), 1.0
-        for level, small in zip(self._levels[1:], pictures[1:], strict=True):
-            best = level.fit(small, best[0])
-        return self.rest_px + best[0], best[1]
+    def find(self, picture: Gray, start_px: Array) -> tuple[Array, float]:
+        """([468, 2] px, how badly it fits: 0 perfect) from what the network saw, start_px [468, 2].
+
+        Around the mouth, which moves far and opens, the network is believed: the skin there is bent from
+        where it saw the lips. Elsewhere, where it sees a third of the movement, it is bent from rest.
+        """
+        guess = start_px - self.rest_px
+        prior = near_mouth()[:, None] * guess
+        found, misfit = guess, 1.0
+        for level in self._levels:
+            found, misfit = level.fit(level.prepared(picture), found, prior)
+        return self.rest_px + found, misfit
 
 
 class _Level:
@@ -69,6 +69,9 @@ class _Level:
         x = (rest_px + 0.5) * step.scale - 0.5
         pixels, self._corners, self._shares = _rasterised(x, image.shape, self._cv2)
         self._pixels = pixels.astype(np.float64)
+        # What lies between the rims of the lids is the eye's as much as the skin's, and the eye turns by itself.
+        rim = (self._shares * np.isin(self._corners, eye_rims())).sum(axis=1)
+        self._counts = np.where(rim > _RIM_SHARE, 0.0, 1.0)
         gx = self._cv2.Sobel(image, self._cv2.CV_32F, 1, 0, ksize=3) / 8.0
         gy = self._cv2.Sobel(image, self._cv2.CV_32F, 0, 1, ksize=3) / 8.0
         column, row = pixels[:, 0], pixels[:, 1]
@@ -92,8 +95,8 @@ class _Level:
         out: Gray = detail / (np.sqrt(size) + 4.0)
         return out
 
-    def fit(self, picture: Gray, move_px: Array) -> tuple[Array, float]:
-        """(displacement [468, 2] in px of the full picture, misfit), from a first guess."""
+    def fit(self, picture: Gray, move_px: Array, prior_px: Array) -> tuple[Array, float]:
+        """(displacement [468, 2] in px of the full picture, misfit), from a first guess, bent from the prior."""
         cv2, step, d = self._cv2, self._step, move_px
         misfit = 1.0
         for _ in range(step.iterations):
@@ -101,14 +104,14 @@ class _Level:
             map_x, map_y = (np.ascontiguousarray(at[None, :, k], dtype=np.float32) for k in (0, 1))
             seen: Any = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             error = self._template - seen[0]
-            weight = 1.0 / (1.0 + error * error)
+            weight = self._counts / (1.0 + error * error)
             misfit = float((weight * error * error).mean())
             pull = np.bincount(
                 self._where.ravel(),
                 (self._jacobian * (weight * error)[:, None]).ravel(),
                 minlength=2 * N_VERTICES,
             )
-            d = d + (self._inverse @ (pull - self._stiff @ d.ravel())).reshape(-1, 2)
+            d = d + (self._inverse @ (pull - self._stiff @ (d - prior_px).ravel())).reshape(-1, 2)
         return d, misfit
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.landmarks import INNER_LOWER, INNER_UPPER, N_VERTICES, neutral_m, triangles
+from animaface.robot.face.landmarks import INNER_LOWER, INNER_UPPER, N_VERTICES, neutral_m, regions, triangles
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -29,6 +29,26 @@ def open_triangles() -> Index:
     """[K, 3] triangles of the skin without those that span an eye or the mouth."""
     keep = [t for t in triangles().tolist() if not (set(t) <= _EYES or set(t) <= _MOUTH)]
     return np.array(keep, dtype=np.int64)
+
+
+def eye_rims() -> Index:
+    """The landmarks on the rims of the lids."""
+    return np.array(sorted(_EYES), dtype=np.int64)
+
+
+@cache
+def near_mouth() -> Array:
+    """[468] 1 on lips and corners, falling to 0 within some neighbours of them."""
+    beside = np.zeros((N_VERTICES, N_VERTICES))
+    for tri in triangles():
+        beside[np.ix_(tri, tri)] = 1.0
+    np.fill_diagonal(beside, 0.0)
+    mean = beside / beside.sum(axis=1, keepdims=True)
+    out = np.zeros(N_VERTICES)
+    out[[i for r in ("upper_lip", "lower_lip", "corners") for i in regions()[r]]] = 1.0
+    for _ in range(3):
+        out = np.maximum(out, 0.8 * mean @ out)
+    return out
 
 
 @cache
