@@ -232,6 +232,7 @@ ELSEWHERE = {
     "host killed": "tests/robot/test_host_gone.py::test_a_killed_host_leaves_a_face_that_helps_itself",
     "host stopped and continued": "tests/robot/test_host_gone.py::test_a_stopped_host_leaves_it_safe_and_comes_back_by_a_ramp",
     "the control process' parent killed": "tests/robot/test_control.py::test_the_child_ends_when_its_parent_is_gone",
+    "speech process dead": "tests/robot/test_host_gone.py::test_a_dead_speech_process_leads_to_rest_and_release",
     "frames too late": "tests/robot/test_control.py::test_frames_that_come_too_late_are_told_once_and_their_end_too",
     "random requests": "tests/robot/test_gate.py::test_no_sequence_of_requests_breaks_a_limit",
 }
