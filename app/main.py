@@ -19,6 +19,7 @@ from animaface.app.commands import (
     dashboard,
     demo,
     doctor,
+    edit,
     flash,
     init,
     jog,
@@ -51,7 +52,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (
-    doctor, demo, play, live, say, mimic, dashboard, record, replay, perform, simulate, calibrate, report, ports, init, setup_motors, setup_board, setup_linux,
+    doctor, demo, play, live, say, mimic, dashboard, record, replay, perform, edit, simulate, calibrate, report, ports, init, setup_motors, setup_board, setup_linux,
     jog, stop, flash, train,
 )  # fmt: skip
 for module in _COMMANDS:

@@ -7,7 +7,8 @@ import pytest
 
 RUN_TIME = (
     "animaface.app.main", "animaface.app.playback", "animaface.app.motion", "animaface.app.source",
-    "animaface.app.show", "animaface.app.stage", "animaface.app.live.session", "animaface.app.live.server", "animaface.app.page.running", "animaface.speech.perform", "animaface.speech.sound",
+    "animaface.app.show", "animaface.app.stage", "animaface.app.live.session", "animaface.app.live.server", "animaface.app.attendant", "animaface.app.recording.process",
+    "animaface.app.recording.log",  "animaface.app.page.running", "animaface.speech.perform", "animaface.speech.sound",
     "animaface.selfmodel.runtime", "animaface.robot.control_process", "animaface.calibration.folder",
 )  # fmt: skip
 
