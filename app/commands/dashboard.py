@@ -50,6 +50,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="Microphone, by a part of its name.")] = None,
     output: Annotated[str | None, typer.Option(help="Sound card, by a part of its name.")] = None,
     no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
+    style: Annotated[
+        str, typer.Option(help="Of articulation: a shipped one, your own (.json), or 'auto': the speaker's.")
+    ] = "plain",
     port: Annotated[
         list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
     ] = None,
@@ -84,7 +87,7 @@ def run(
     sys.setswitchinterval(_SWITCH_S)
     helm = Helm(RealClock())
     simulated: list[SimProcess] = []
-    options = Options(source, device, output, sound=not no_sound, seed=seed)
+    options = Options(source, device, output, sound=not no_sound, seed=seed, style=style)
     with (
         ended_by_signals(),
         stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed, on_start=simulated.append) as where,

@@ -98,7 +98,7 @@ class Desk:
         return {
             "type": "vitals", **vitals(self._reader.snapshot()), "awake": face.awake,
             "why_at_rest": face.why_at_rest, "helm": self.helm.holder, "pages": pages,
-            "mood": dict(face.mood.intensities), "styles": self._styles, "held": face.hand.held(),
+            "mood": dict(face.mood.intensities), "heard": face.mood.heard, "styles": self._styles, "held": face.hand.held(),
             "saying": face.voice.title, "speaking": face.pipeline.state,
             "latency_ms": face.pipeline.latency_ms(),
             "recording": self.tapes.recording, "tapes": self.tapes.all(), "replaying": face.replaying,
@@ -137,8 +137,8 @@ class Desk:
     def _pad(self, page: int, valence: float, arousal: float) -> None:
         self.face.set_emotion(mix_at(valence, arousal))
 
-    def _emotion(self, page: int, mix: dict[str, float]) -> None:
-        self.face.set_emotion(EmotionMix(mix))
+    def _emotion(self, page: int, mix: dict[str, float], heard: float) -> None:
+        self.face.set_emotion(EmotionMix(mix, heard))
 
     def _style(self, page: int, name: str, value: float) -> None:
         self.face.frames.set_style(name, value)

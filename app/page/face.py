@@ -41,13 +41,15 @@ _JOIN_S: Final = 5.0
 
 @dataclass(frozen=True)
 class Options:
-    """source: 'page' (what the page says and sends) or 'mic'. device, output: parts of sound devices' names."""
+    """source: 'page' (what the page says and sends) or 'mic'. device, output: parts of sound devices' names.
+    style: of articulation, see animaface.speech.style."""
 
     source: str = "page"
     device: str | None = None
     output: str | None = None
     sound: bool = True
     seed: int = 0
+    style: str = "plain"
 
 
 class PageFace:
@@ -76,7 +78,7 @@ class PageFace:
         self.frames = Styled(config, motion)
         self.hand = Hand(config, motion, self.frames)
         self.voice = Voice(self.feed, self.told.append)
-        performer = Performer(seed=options.seed)
+        performer = Performer(seed=options.seed, style=options.style)
         self._microphone = Microphone(options.device) if options.source == "mic" else None
         self._speaker = open_speaker(options.output, wanted=options.sound and self._microphone is None)
         self.control = ControlProcess.start(config, ports)

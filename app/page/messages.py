@@ -39,7 +39,7 @@ def _mix(x: object) -> bool:
 
 _FIELDS: Final[dict[str, dict[str, _Check]]] = {
     "alive": {"n": _number}, "stop": {}, "start": {}, "take": {"from_others": _flag}, "leave": {},
-    "pad": {"valence": _number, "arousal": _number}, "emotion": {"mix": _mix},
+    "pad": {"valence": _number, "arousal": _number}, "emotion": {"mix": _mix, "heard": _number},
     "style": {"name": _name, "value": _number}, "shape": {"name": _name, "value": _maybe_number},
     "motor": {"name": _name, "value": _maybe_number}, "puppet": {"on": _flag}, "let_go": {},
     "demo": {}, "say": {"text": _text}, "file": {"name": _name}, "hush": {},

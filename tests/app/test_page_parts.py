@@ -122,7 +122,7 @@ def test_the_helm_is_empty_when_its_page_falls_silent() -> None:
     ["", "[]", "{}", '{"type": "jump"}', '{"type": "motor", "name": "jaw_open"}', '{"type": "say", "text": " "}',
      '{"type": "motor", "name": "jaw_open", "value": NaN}', '{"type": "stop", "now": true}', '{"type": ["stop"]}',
      '{"type": "shape", "name": 3, "value": 0.5}', '{"type": "puppet", "on": 1}', "[" * 100000,
-     '{"type": "pad", "valence": true, "arousal": 0}', '{"type": "emotion", "mix": {"anger": "much"}}'],
+     '{"type": "pad", "valence": true, "arousal": 0}', '{"type": "emotion", "mix": {"anger": "much"}, "heard": 0}'],
 )  # fmt: skip
 def test_what_is_not_a_message_is_refused(text: str) -> None:
     with pytest.raises(InputError):

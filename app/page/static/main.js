@@ -8,7 +8,7 @@ import { Stage } from "./stage.js";
 
 const $ = (id) => document.getElementById(id);
 const link = new Link("socket");
-const state = { hello: null, vitals: null, stage: null, shapes: null, motors: null, awake: false, mine: false, why: "", faults: "", frames: 0 };
+const state = { hello: null, vitals: null, stage: null, shapes: null, motors: null, awake: false, mine: false, why: "", faults: null, frames: 0 };
 const curves = new Curves($("curves"));
 const pad = new Pad($("pad"), $("pad-canvas"), $("valence"), $("arousal"), (v, a) => act("pad", { valence: v, arousal: a }));
 window.animaface = { link, state, curves }; // for the curious at the console, and for tests
@@ -101,7 +101,7 @@ function feel(name) {
   const far = name === "neutral" ? 0 : Number($("intensity").value);
   const [v, a] = state.hello.emotions[name];
   pad.put(v * far, a * far);
-  act("emotion", { mix: far > 0 ? { [name]: far } : {} });
+  act("emotion", { mix: far > 0 ? { [name]: far } : {}, heard: 0 });
 }
 function press(button) {
   const on = button.getAttribute("aria-pressed") !== "true";
@@ -156,6 +156,9 @@ link.addEventListener("hello", ({ detail: hello }) => {
     chip.addEventListener("click", () => feel(name));
     return chip;
   }));
+  const heard = make("button", { type: "button", id: "heard", "aria-pressed": "false", title: "What the voice itself sounds like" }, "from the voice");
+  heard.addEventListener("click", () => { pad.put(0, 0); act("emotion", { mix: {}, heard: heard.getAttribute("aria-pressed") === "true" ? 0 : Number($("intensity").value) }); });
+  $("emotions").append(heard);
   $("styles").replaceChildren(...Object.entries(hello.styles).map(([name, what]) => styleRow(name, what, hello.most_style)));
   $("curve-motor").replaceChildren(...hello.actuators.map((a, i) => make("option", { value: i }, a.name)));
   curves.motor = Math.max(0, hello.actuators.findIndex((a) => a.region === "jaw"));
@@ -198,7 +201,7 @@ link.addEventListener("vitals", ({ detail: v }) => {
   $("puppet").setAttribute("aria-pressed", v.held.puppet);
   state.shapes.told(v.held.shapes);
   state.motors.told(v);
-  for (const chip of $("emotions").children) chip.setAttribute("aria-pressed", chip.dataset.emotion in v.mood);
+  for (const chip of $("emotions").children) chip.setAttribute("aria-pressed", chip.id === "heard" ? v.heard > 0 : chip.dataset.emotion in v.mood);
   pad.mood = v.mood;
   for (const [name, value] of Object.entries(v.styles)) {
     const input = $(`style-${name}`);
@@ -291,12 +294,12 @@ function latency(v) {
 }
 
 function faults(v) {
-  const now = JSON.stringify(v.faults);
-  if (now === state.faults) return;
-  state.faults = now;
-  for (const [name, text] of Object.entries(v.faults)) logLine($("faults"), `${name}: ${text}`, "bad");
-  if (now !== "{}") alertTo(`Fault: ${Object.entries(v.faults).map(([n, t]) => `${n}, ${t}`).join("; ")}`);
-  else logLine($("faults"), "no faults", "calm");
+  const before = state.faults ?? {}, fresh = Object.entries(v.faults).filter(([name, text]) => before[name] !== text);
+  const gone = Object.keys(before).filter((name) => !(name in v.faults));
+  if (state.faults === null || gone.length) logLine($("faults"), gone.length ? `back again: ${gone.join(", ")}` : "everything answers", "calm");
+  for (const [name, text] of fresh) logLine($("faults"), `${name}: ${text}`, "bad");
+  if (fresh.length) alertTo(`Fault: ${fresh.map(([n, t]) => `${n}, ${t}`).join("; ")}`);
+  state.faults = v.faults;
 }
 
 function logLine(list, text, kind) {
