@@ -71,11 +71,11 @@ def run(config: FaceConfig, learned: Learned, seed: int) -> list[dict[str, Any]]
     """One row per kind of ageing."""
     few, _, exam = watch(config, seed, None)
     young, usual = judge(learned, exam), drift.region_errors_mm(learned, exam)
-    calm = drift.find_drift(learned, few, usual, config)
+    calm = drift.find_drift(learned, few, usual, Body.of(config), config.names)
     rows: list[dict[str, Any]] = [{"ageing": "none", "drifted": calm.regions, "young": young}]
     for name, ageing in kinds(config, seed).items():
         few, poses, exam = watch(config, seed, ageing)
-        noticed = drift.find_drift(learned, few, usual, config)
+        noticed = drift.find_drift(learned, few, usual, Body.of(config), config.names)
         old, new = judge(learned, exam), judge(drift.adapt(learned, [poses], Body.of(config)), exam)
         back = {k: (old[k] - new[k]) / (old[k] - young[k]) for k in old}
         rows.append({"ageing": name, "drifted": noticed.regions, "slips_u": noticed.slips, "young": young, "old": old,

@@ -18,7 +18,6 @@ from torch import Tensor
 from animaface.calibration.learn import Learned
 from animaface.calibration.paths import Body, babbling_path
 from animaface.calibration.recording import Recording
-from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.face.landmarks import REGION_NAMES, regions
 from animaface.selfmodel.history import TICK_S
@@ -67,7 +66,9 @@ def region_errors_mm(learned: Learned, seen: Recording) -> dict[str, float]:
     return {r: float(1e3 * np.sqrt(square[:, list(regions()[r])].mean())) for r in REGION_NAMES}
 
 
-def find_drift(learned: Learned, seen: Recording, usual_mm: dict[str, float], config: FaceConfig) -> Drift:
+def find_drift(
+    learned: Learned, seen: Recording, usual_mm: dict[str, float], body: Body, names: Sequence[str]
+) -> Drift:
     """Compare a few frames of a moving face with what its self-model expects.
 
     `usual_mm`: error per region when the calibration was made (models.self-model.error_mm of calibration.json).
@@ -79,9 +80,9 @@ def find_drift(learned: Learned, seen: Recording, usual_mm: dict[str, float], co
     found = Drift(region_errors_mm(learned, seen), usual_mm, {})
     if not found.regions:
         return found
-    slips = adapt(learned, [seen], Body.of(config), steps=150, adjust=0).model.slip.tolist()
+    slips = adapt(learned, [seen], body, steps=150, adjust=0).model.slip.tolist()
     return replace(
-        found, slips={n: round(s, 3) for n, s in zip(config.names, slips, strict=True) if abs(s) > SLIPPED_U}
+        found, slips={n: round(s, 3) for n, s in zip(names, slips, strict=True) if abs(s) > SLIPPED_U}
     )
 
 

@@ -48,7 +48,7 @@ def recalibrate(
     old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
     seen, exam = _watch(FaceSteps(stand, Work(work), o), poses, o)
     usual = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
-    found = drift.find_drift(old, seen, usual, config)
+    found = drift.find_drift(old, seen, usual, Body.of(config), config.names)
     stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
     new = drift.adapt(old, [seen], Body.of(config), seed=o.seed)
     before, after = (_errors(learned, exam) for learned in (old, new))

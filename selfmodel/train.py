@@ -50,10 +50,11 @@ class TrainOptions:
 
 def train_self_model(
     inputs: Array, landmarks_m: Array, head_rad: Array, n_actuators: int, history: History,
-    options: TrainOptions | None = None, progress: Progress | None = None,
+    options: TrainOptions | None = None, progress: Progress | None = None, start: SelfModel | None = None,
 ) -> SelfModel:  # fmt: skip
     """inputs[T, F] (History.inputs), landmarks_m[T, 478, 3], head_rad[T, 3] -> a trained self-model.
 
+    `start`: a model of the same sizes to go on from, in its components.
     `history` made the inputs; input f belongs to actuator f mod n_actuators.
     Raises InputError when the shapes do not fit or there are too few poses.
     """
@@ -74,7 +75,7 @@ def train_self_model(
                   o.members, o.degree)  # fmt: skip
     model = SelfModel(shape)
     started = time.monotonic()
-    target = _prepare(model, inputs, y, o)
+    target = _prepare(model, inputs, y, o) if start is None else _go_on_from(model, start, y)
     _fit(model, torch.as_tensor(inputs, dtype=torch.float32), target, o, progress)
     log.info("self-model: %d poses, %.0f s", len(inputs), time.monotonic() - started)
     return model.eval()
@@ -98,6 +99,14 @@ def _prepare(model: SelfModel, x: Array, y: Array, o: TrainOptions) -> Tensor:
         out = torch.as_tensor(target, dtype=torch.float32)
         _solve_linear(model, torch.as_tensor(x, dtype=torch.float32), out, o.ridge)
     return out
+
+
+def _go_on_from(model: SelfModel, start: SelfModel, y: Array) -> Tensor:
+    """Everything as in `start`; -> targets in its units of scale."""
+    model.load_state_dict(start.state_dict())
+    with torch.no_grad():
+        off = torch.as_tensor(y, dtype=torch.float32) - model.mean
+        return (off @ model.basis.T) / model.scale
 
 
 def _effect(q: Array, target: Array) -> Array:

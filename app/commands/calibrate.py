@@ -9,7 +9,7 @@ import typer
 from animaface.app.asking import AskingPrompter, ended_by_signals
 from animaface.app.console import LinesPrompter, TerminalPrompter, emit_json, out, table
 from animaface.app.motion import simulated_user_folder
-from animaface.calibration.folder import user_folder
+from animaface.calibration.folder import shipped_folder, user_folder
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.errors import ConfigError, MissingDependencyError
 
@@ -61,6 +61,13 @@ def run(
         bool | None,
         typer.Option("--guide/--no-guide", help="Ask before and after each step; on with a real face."),
     ] = None,
+    recalibrate: Annotated[
+        bool,
+        typer.Option(
+            "--recalibrate",
+            help="The face has aged: learn it again from 50 poses; the old calibration is kept.",
+        ),
+    ] = False,
     port: Annotated[
         list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the file says.")
     ] = None,
@@ -95,18 +102,31 @@ def run(
     unfinished = work or Path(platformdirs.user_cache_dir("animaface")) / "calibrate" / target.name
     guided = not sim and not progress_lines if guide is None else guide
     steps: dict[str, Any] = {"skip": skip or (), "again": again or (), "guide": guided}
+    before = (target if target.is_dir() or not sim else shipped_folder(config.id)) if recalibrate else None
     with ended_by_signals(), _prompter(guided, lines=progress_lines) as prompter:
         if sim:
-            meta = _simulated(config, unfinished, prompter, options, seen_by_camera, model).run(
-                target, **steps
-            )
+            session = _simulated(config, unfinished, prompter, options, seen_by_camera, model)
+            meta = _done(session, target, before, poses, steps)
         else:
             from animaface.app.real_stand import RealEye, real_session
 
             eye = RealEye(camera or "0", eyes_mm, model, markers)
             with real_session(config, port or [], unfinished, options, prompter, eye) as session:
-                meta = session.run(target, **steps)
+                meta = _done(session, target, before, poses, steps)
     _tell(meta, target, face, sim=sim, json=json)
+
+
+def _done(
+    session: Any, target: Path, before: Path | None, poses: int | None, steps: dict[str, Any]
+) -> dict[str, Any]:
+    """A whole session, or the calibration `before` brought up to date."""
+    if before is None:
+        meta: dict[str, Any] = session.run(target, **steps)
+        return meta
+    from animaface.calibration.recalibration import POSES, recalibrate
+
+    return recalibrate(session.stand, before, target, session.work.folder, poses=poses or POSES,
+                       options=session.options)  # fmt: skip
 
 
 def _sheet(path: Path) -> None:
@@ -157,6 +177,13 @@ def _tell(meta: dict[str, Any], target: Path, face: str, *, sim: bool, json: boo
     if json:
         emit_json({"folder": str(target), "report": str(target / "report.html"), **meta})
         return
+    if again := meta.get("recalibration"):
+        table(f"{meta['face_id']}: recalibrated from {again['poses']} poses", ("what", "measured"), [
+            ("drifted", ", ".join(again["drifted"]) or "nothing"),
+            ("actuators that stand elsewhere", ", ".join(f"{n} {s:+.2f}" for n, s in again["slips_u"].items()) or "none"),
+            ("error before, mm", f"{again['before']['mean_mm']:.2f}"),
+            ("error after, mm", f"{again['after']['mean_mm']:.2f}"),
+        ])  # fmt: skip
     flat = {k: v for k, v in meta["quality"].items() if not isinstance(v, dict | list)}
     table(f"{meta['face_id']}: calibrated", ("what", "measured"),
           [(k, f"{v:.3f}" if isinstance(v, float) else str(v)) for k, v in flat.items()])  # fmt: skip

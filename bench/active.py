@@ -1,0 +1,147 @@
+"""What a photo teaches: python bench/active.py [--face hybrid] [--seeds 0]
+
+Error of the self-model on the fixed test path (truth, worst region) against the number of poses, for three ways of
+moving: white noise (a new random command for every photo), smooth region-wise babbling, and babbling that goes where
+a small ensemble disagrees (calibration/active.py). White noise and smooth: 5 photos a second, as in a session. Active:
+2 a second, because its photos are what is dear; the same with smooth babbling stands beside it.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from animaface.app.simulated import SimulatedDetector, simulated_stand
+from animaface.calibration import folder
+from animaface.calibration.active import Curiosity
+from animaface.calibration.paths import Body, babbling_path, exam_path
+from animaface.calibration.recording import Recorder, Recording
+from animaface.robot.config import FaceConfig, load_face
+from animaface.selfmodel.export import import_self_model
+from animaface.selfmodel.history import TICK_S, History, Response
+from animaface.selfmodel.score import score
+from animaface.selfmodel.train import TrainOptions, train_self_model
+
+OUT = Path(__file__).resolve().parent / "results" / "active.json"
+Array = NDArray[np.float64]
+FRAME_HZ, SPARSE_HZ = 5.0, 2.0
+PIECE_POSES = 25
+
+
+@dataclass
+class Stage:
+    """A simulated face, its eye, and the fixed path already recorded on the truth."""
+
+    config: FaceConfig
+    seed: int
+    response: Response
+
+    def run(self, pieces: Callable[[list[Recording]], Array | None], frame_hz: float) -> list[Recording]:
+        """Drive pieces of path until there is no more."""
+        stand, body = simulated_stand(self.config, seed=self.seed), Body.of(self.config)
+        recordings: list[Recording] = []
+        with stand.open_robot() as robot:
+            robot.connect()
+            robot.arm()
+            eye = Recorder(robot, stand.detector, stand.clock)
+            eye.go(body.neutral_u, 1.0)
+            while (path := pieces(recordings)) is not None:
+                eye.go(path[0], 0.3)
+                recordings.append(eye.record(path, frame_hz=frame_hz))
+        return recordings
+
+    def exam(self) -> Recording:
+        """The fixed test path, on the truth."""
+        stand = simulated_stand(self.config, seed=self.seed)
+        truth = SimulatedDetector(stand.world.plant, stand.clock, noise_m=0.0)
+        with stand.open_robot() as robot:
+            robot.connect()
+            robot.arm()
+            look, path = Recorder(robot, truth, stand.clock), exam_path(self.config, self.seed)
+            look.go(path[0], 1.0)
+            return look.record(path, frame_hz=25.0)
+
+
+def white_noise(body: Body, poses: int, frame_hz: float, seed: int) -> Array:
+    """[T, N] a new random command for every photo."""
+    random, hold = np.random.default_rng([seed, 9]), round(1.0 / (frame_hz * TICK_S))
+    return body.limits.made_legal(np.repeat(random.random((poses, len(body.neutral_u))), hold, axis=0))
+
+
+def ways(stage: Stage, body: Body, poses: int, sparse_poses: int) -> dict[str, list[Recording]]:
+    """Recordings of every way of moving."""
+    seed = stage.seed
+
+    def whole(path: Array) -> Callable[[list[Recording]], Array | None]:
+        return lambda done: None if done else path
+
+    curious = Curiosity(body, stage.response, seed)
+
+    def choose(done: list[Recording]) -> Array | None:
+        if sum(len(r.frame_s) for r in done) >= sparse_poses:
+            return None
+        return curious.next_path(done, PIECE_POSES / SPARSE_HZ, SPARSE_HZ)
+
+    return {
+        "white noise": stage.run(whole(white_noise(body, sparse_poses, FRAME_HZ, seed)), FRAME_HZ),
+        "smooth": stage.run(whole(babbling_path(body, poses / FRAME_HZ, seed)), FRAME_HZ),
+        f"smooth, {SPARSE_HZ:g}/s": stage.run(whole(babbling_path(body, sparse_poses / SPARSE_HZ, seed)), SPARSE_HZ),
+        "active": stage.run(choose, SPARSE_HZ),
+    }  # fmt: skip
+
+
+def judge(stage: Stage, recordings: list[Recording], n: int, exam: Recording) -> dict[str, Any]:
+    """Score of a self-model trained on the first n poses."""
+    history = History()
+    x = np.concatenate([r.at_frames(history.inputs(stage.response.follow(r.u))) for r in recordings])[:n]
+    seen = np.concatenate([r.landmarks_m for r in recordings])[:n]
+    head = np.concatenate([r.head_rad for r in recordings])[:n]
+    model = train_self_model(x, seen, head, len(stage.response.tau_s), history, TrainOptions(seed=stage.seed))
+    x_exam = exam.at_frames(history.inputs(stage.response.follow(exam.u)))
+    return score(exam.landmarks_m, model.predict(x_exam)[0]).as_dict()
+
+
+def main() -> None:
+    """Print the curve and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--face", default="hybrid")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--poses", type=int, nargs="+", default=[125, 250, 500, 1000, 2000])
+    parser.add_argument("--dear", type=int, default=500, help="poses of active and white-noise babbling")
+    args = parser.parse_args()
+    config, rows = load_face(args.face), []
+    _, response, _, _ = import_self_model(folder.shipped_folder(config.id) / "selfmodel.onnx")
+    for seed in args.seeds:
+        stage, body = Stage(config, seed, response), Body.of(config)
+        exam = stage.exam()
+        for way, recordings in ways(stage, body, max(args.poses), args.dear).items():
+            taken = sum(len(r.frame_s) for r in recordings)
+            for n in (n for n in args.poses if n <= 1.02 * taken):
+                rows.append({"seed": seed, "way": way, "poses": n, **judge(stage, recordings, n, exam)})
+                Console().print(
+                    f"seed {seed}, {way}, {n} poses: {rows[-1]['worst']:.3f} ({rows[-1]['worst_region']})"
+                )
+    show(rows, args.poses)
+    OUT.write_text(json.dumps({"face": config.id, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def show(rows: list[dict[str, Any]], counts: list[int]) -> None:
+    """Worst region against poses, mean over seeds."""
+    table = Table(title="worst region's relative error against poses")
+    for column in ("way", *map(str, counts)):
+        table.add_column(column)
+    for way in dict.fromkeys(r["way"] for r in rows):
+        found = [[r["worst"] for r in rows if r["way"] == way and r["poses"] == n] for n in counts]
+        table.add_row(way, *(f"{np.mean(f):.3f}" if f else "" for f in found))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Drift and recalibration on a face of the test's own, whose actuators are ARKit shapes."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from animaface.calibration.active import Curiosity
+from animaface.calibration.drift import adapt, find_drift, recalibration_path, region_errors_mm
+from animaface.calibration.learn import Learned
+from animaface.calibration.paths import Body, babbling_path
+from animaface.calibration.recording import Recording
+from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
+from animaface.robot.face.errors import CalibrationError
+from animaface.selfmodel.history import TICK_S, History, Response
+from animaface.selfmodel.limits import CommandLimits
+from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.train import TrainOptions, train_self_model
+
+Array = NDArray[np.float64]
+DRIVES = ("jawOpen", "mouthSmileLeft", "mouthSmileRight", "browInnerUp", "browOuterUpLeft", "noseSneerLeft")
+N = len(DRIVES)
+BODY = Body(CommandLimits(np.full(N, 0.3)), {"mouth": [0, 1, 2], "brows": [3, 4], "nose": [5]}, {1: 2, 2: 1})
+HISTORY, RESPONSE = History((), ()), Response.uniform(N, 0.0, 0.01)
+
+
+def watch(path: Array, slip: Array | None = None, frame_hz: float = 5.0) -> Recording:
+    """What an eye with .1 mm of noise sees of this face, whose horns may have slipped."""
+    step = round(1.0 / (frame_hz * TICK_S))
+    at = np.arange(0, len(path), step)
+    v = np.zeros((len(at), N_CHANNELS))
+    stands = RESPONSE.follow(path)[at] + (0.0 if slip is None else slip)
+    v[:, [ARKIT_INDEX[n] for n in DRIVES]] = np.sin(1.3 * np.clip(stands, -0.2, 1.2))
+    noise = np.random.default_rng(len(at)).normal(0.0, 6e-5, (len(at), 478, 3))
+    return Recording(0.0, path, at * TICK_S, default_rig().landmarks_m(v) + noise, np.zeros((len(at), 3)))
+
+
+def learn(seen: Recording, steps: int = 300) -> Learned:
+    """A self-model of this face."""
+    options = TrainOptions(steps=steps, hidden=24, components=8)
+    inputs = seen.at_frames(HISTORY.inputs(RESPONSE.follow(seen.u)))
+    model = train_self_model(inputs, seen.landmarks_m, seen.head_rad, N, HISTORY, options)
+    return Learned(model, RESPONSE, HISTORY, np.ones(N, dtype=bool), default_rig().neutral_m)
+
+
+@cache
+def young() -> Learned:
+    """The face as built, learned from 600 poses."""
+    return learn(watch(babbling_path(BODY, 120.0, 1)))
+
+
+def test_drift_is_noticed_and_fifty_poses_give_the_accuracy_back() -> None:
+    """One horn sits a seventh of its range elsewhere: 25 frames tell which, 50 bring 90 % of the loss back."""
+    slip = np.zeros(N)
+    slip[4] = 0.14
+    learned, exam = young(), babbling_path(BODY, 40.0, 99)
+    usual_mm = region_errors_mm(learned, watch(exam))
+    few = recalibration_path(BODY, 25, 4, 5.0)
+    assert not find_drift(learned, watch(few), usual_mm, BODY, DRIVES).regions
+    found = find_drift(learned, watch(few, slip), usual_mm, BODY, DRIVES)
+    assert found.regions == ("brows",)
+    assert set(found.slips) == {"browOuterUpLeft"}
+    assert found.slips["browOuterUpLeft"] == pytest.approx(0.14, abs=0.03)
+    new = adapt(learned, [watch(recalibration_path(BODY, 50, 0, 5.0), slip)], BODY, adjust=150)
+    aged = watch(exam, slip)
+    lost = region_errors_mm(learned, aged)["brows"] - usual_mm["brows"]
+    back = region_errors_mm(learned, aged)["brows"] - region_errors_mm(new, aged)["brows"]
+    assert back > 0.9 * lost
+    assert region_errors_mm(new, aged)["jaw"] < 1.5 * usual_mm["jaw"] + 0.05
+    assert float(learned.model.slip.abs().max()) == 0.0, "the old model stays as it was"
+
+
+def test_too_few_frames_are_refused() -> None:
+    """Three frames say nothing."""
+    with pytest.raises(CalibrationError, match="5 frames"):
+        find_drift(young(), watch(np.full((60, N), 0.5)), {}, BODY, DRIVES)
+
+
+def test_active_babbling_goes_where_the_ensemble_disagrees() -> None:
+    """Having seen the mouth move widely and the brows a little, a piece with wide brows is the more interesting one."""
+    still = babbling_path(BODY, 20.0, 5)
+    still[:, 3:] = 0.3 + 0.15 * (still[:, 3:] - 0.3)
+    curious = Curiosity(BODY, RESPONSE, history=HISTORY)
+    seen = [watch(still)]
+    path = curious.next_path(seen, 4.0, 5.0)
+    assert path.shape == (400, N)
+    np.testing.assert_array_equal(path[0], path[0].clip(0.0, 1.0))
+    brows = np.full((400, N), 0.3)
+    brows[:, 3:5] = 0.5 + 0.5 * np.sin(np.arange(400) * 0.03)[:, None]
+    mouth = np.roll(brows, 2, axis=1)
+    mouth[:, :3] = brows[:, [3, 4, 3]]
+    mouth[:, 3:] = 0.3
+    assert curious.disagreement(brows, 5.0) > 1.5 * curious.disagreement(mouth, 5.0)
+    first = curious.model
+    assert first is not None
+    curious.next_path([*seen, watch(path)], 4.0, 5.0)
+    assert curious.model is not first
