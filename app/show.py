@@ -105,6 +105,7 @@ def summary(config: FaceConfig, source: Source, motion: Motion, shown: Shown) ->
         "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3), "tick_max_ms": round(1e3 * stats.tick_max_s, 3),
         "quality": dict(motion.quality), "late_frames": stats.late_frames, "dropped_frames": stats.dropped_frames,
         "dropped_share": round(shown.played.dropped_share, 5), "drift_ppm": round(shown.played.drift_ppm, 1),
+        "first_heard_s": shown.played.sound_start_s,
         **shown.played.more, "told": shown.played.told,
     }  # fmt: skip
     if shown.lips is not None:

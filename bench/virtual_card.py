@@ -97,6 +97,14 @@ class Capture:
         """By the arrivals of the second half: a monitor settles after others begin to play."""
         return float(np.min(self._starts[len(self._starts) // 2 :]))
 
+    @property
+    def lost_s(self) -> float:
+        """How much the capture itself lost or was late, in a second as a whole: it judges nothing when that is much."""
+        starts = np.array(self._starts[len(self._starts) // 4 :])
+        pieces = np.array_split(starts, max(1, len(starts) // 50))
+        earliest = [float(p.min()) for p in pieces]
+        return max(earliest) - min(earliest)
+
     def heard_at_s(self, sound: np.ndarray) -> float:
         """Monotonic time at which `sound` [m] at RATE_HZ began to leave the card."""
         heard = self.samples

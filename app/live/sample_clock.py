@@ -115,7 +115,7 @@ class CardTimes:
         self._clock, self._device = clock, device
         self._sign = 1.0 if output else -1.0
         self._stored_s = stored_s
-        self._readings = self._good = self._bad = 0
+        self.readings = self._good = self._bad = 0
         self._ahead_s = 0.0
         self._told = False
         self.replaced = False
@@ -129,13 +129,13 @@ class CardTimes:
     def observe(self, position: float, now_s: float, told_s: float, latency_s: float) -> None:
         """A block that begins at sample `position`: `told_s` is DAC (or ADC) time less the present time, `latency_s`
         what the card states."""
-        self._readings += 1
+        self.readings += 1
         counted_s = self._clock.at_s(position) if self._clock.known else math.nan
         believed_s = self._sign * (max(abs(latency_s), 1e-3) if self._stored_s is None else self._stored_s)
         if self._stored_s is not None and abs(told_s - believed_s) > _OFF_S:
             told_s = math.nan
         at_s, plausible = card_time_s(now_s, told_s, counted_s, believed_s)
-        if self._readings > _FILLING:  # a card that fills its buffer first tells little
+        if self.readings > _FILLING:  # a card that fills its buffer first tells little
             self._good, self._bad = (self._good + 1, 0) if plausible else (0, self._bad + 1)
             self.replaced = self._bad >= _MOST_BAD or (self.replaced and self._good < _MOST_GOOD)
             if self.replaced:
@@ -148,7 +148,7 @@ class CardTimes:
                     "as doctor --audio-loop measured" if self._stored_s is not None else
                     "as it states itself; animaface doctor --audio-loop measures it",
                 )  # fmt: skip
-        self._ahead_s += (at_s - now_s - self._ahead_s) / min(self._readings, _AVERAGED)
+        self._ahead_s += (at_s - now_s - self._ahead_s) / min(self.readings, _AVERAGED)
         self._clock.observe(position, at_s)
 
 

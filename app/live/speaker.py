@@ -16,7 +16,11 @@ from animaface.robot.face.errors import ConfigError, MissingDependencyError, Tra
 
 _ROOM: Final = 4 * PLAY_RATE_HZ
 _FADE: Final = PLAY_RATE_HZ // 100
-_PATIENCE_S: Final = 3.0
+_PATIENCE_S: Final = 10.0
+_LATENCY_S: Final = 0.04
+"""What the card holds: the lips are timed to it, a busy machine makes no gap, and an interrupted voice ends soon."""
+_SETTLED: Final = 24
+"""Requests of a card until its times are averages: the first ones fill its buffer all at once."""
 
 
 class PlayBuffer:
@@ -117,10 +121,10 @@ class CardSpeaker:
         )
 
     def start(self) -> None:
-        """Open the stream and wait for its first request."""
+        """Open the stream and wait until its clock is worth something."""
         try:
             self._stream = self._sd.OutputStream(
-                samplerate=PLAY_RATE_HZ, channels=1, dtype="float32", device=self._device, latency="low",
+                samplerate=PLAY_RATE_HZ, channels=1, dtype="float32", device=self._device, latency=_LATENCY_S,
                 callback=self._fill,
             )  # fmt: skip
             self._stream.start()
@@ -154,7 +158,8 @@ class CardSpeaker:
         told_s = when.outputBufferDacTime - when.currentTime
         self.times.observe(self._buffer.played, time.monotonic(), told_s, latency_s)
         out[:, 0] = self._buffer.read(frames)
-        self._first.set()
+        if self.times.readings >= _SETTLED:
+            self._first.set()
 
 
 def find_device(name: str, kind: str) -> int:
