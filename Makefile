@@ -10,7 +10,7 @@ FACE ?= hybrid
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system system-test demo test test-long lint types arrows firmware bench clean
+.PHONY: help setup system system-test demo test test-long lint types arrows firmware bench bench-speech clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,11 @@ firmware: system-test ## images of the servo boards, the same bytes every time
 
 bench: setup ## every measurement behind the numbers in the docs; results in bench/results/
 	@for b in bench/*.py; do case $$b in bench/align_phones.py) ;; *) echo "== $$b"; $(PY) $$b || exit 1;; esac; done
+
+bench-speech: setup ## the speech side measured, a page with tables, curves and faces: out/speech_report.html
+	@for b in speech emotion_heard life; do echo "== $$b"; $(PY) bench/$$b.py || exit 1; done
+	@test ! -d bench/emotion_reader/node_modules || $(PY) bench/emotion_read.py --intensities
+	@$(PY) bench/speech_report.py --out $(OUT)/speech_report.html
 
 clean: ## forget what was built and made; the sources stay
 	rm -rf $(VENV) $(OUT) build *.egg-info src/*.egg-info

@@ -29,7 +29,7 @@ from animaface.speech.sound import SAMPLE_RATE_HZ, read_sound
 OUT = Path(__file__).parent / "results" / "emotion_heard.json"
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 SHOWN = 0.3
-ORDERS = 3
+ORDERS = 2
 PAUSE_S = 1.8
 Samples = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 Rules, in order: an expression may open the lips only where speech opens them or in a pause, so closures
 keep their jawOpen - mouthClose, lip raise and lower exactly; while speaking, each lip-critical shape and
-their sum have a budget; what presses the lips together yields to open vowels; mouth corners yield to
+their sum have a budget; what presses the lips together yields to open vowels, a raised chin half; mouth corners yield to
 rounding; what still parts the lips at a closure (a wrinkled nose lifts the lip) is eased and made
 good by the chin. Lids belong to blinks, gaze and expression alone.
 """
@@ -112,7 +112,8 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
     talk *= np.minimum(1.0, TOTAL_BUDGET / np.maximum(total, 1e-9))
     shapes[:, _LIPS] = talk + pause[:, None] * (shapes[:, _LIPS] - talk)
     shapes[:, OPENERS] *= room[:, None]
-    shapes[:, CLOSERS] *= 1.0 - 0.9 * _smooth(opening, 0.04, 0.18)[:, None]
+    yielding = _smooth(opening, 0.04, 0.18)[:, None]
+    shapes[:, CLOSERS] *= np.where(CLOSERS == _SHRUG, 1.0 - 0.5 * yielding, 1.0 - 0.9 * yielding)
     rounding = np.clip(
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )

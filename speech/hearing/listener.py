@@ -28,17 +28,17 @@ AFFECT: Final = {
 """Valence and arousal of each class (places on Russell's circumplex, J. Pers. Soc. Psychol. 39, 1980)."""
 _AFFECT = np.array([AFFECT[c] for c in CLASSES])
 _SHOWN = [(FELT.index(c), i) for i, c in enumerate(CLASSES) if c in FELT]
-STEP_FRAMES: Final = 12
+STEP_FRAMES: Final = 9
 """A new judgement so often."""
 PRIOR_WINDOWS: Final = 1.5
 """The population counts as so many windows of the speaker."""
 MOST_WINDOWS: Final = 30.0
-_LAG_STEPS = 10
+_LAG_STEPS = 13
 _ABOVE_FLOOR_DB, _LOWEST_DB = 8.0, -62.0
 _HANG_S, _FORGET_S, _LINGER_S = 0.25, 1.5, 2.0
 _FEWEST_VOICED = 0.2
 _SMOOTH_S, _FADE_S = 0.4, 1.5
-_TRUST = 0.5
+_TRUST = 0.4
 """How far one judgement changes the belief."""
 
 
