@@ -15,6 +15,7 @@ from animaface.sim.body.mechanism import Tables
 from animaface.sim.body.pose import Pose, Shape, jaw_motion
 from animaface.sim.body.servo import Servos
 from animaface.sim.body.soft import SoftTissue
+from animaface.sim.generated import Build
 from animaface.sim.plant import Drive, ShaftState
 
 Array = NDArray[np.float64]
@@ -41,10 +42,11 @@ class SimFace:
         seed: int = 0,
         timestep_s: float | None = None,
         ageing: Ageing | None = None,
+        build: Build | None = None,
     ) -> None:
         """timestep_s: 0.002 unless told; 0.004 for babbling, 0.005 is the largest that does not ring.
 
-        ageing: what time has done to it; the same seed is the same face in its youth.
+        ageing: what time has done to it; the same seed is the same face in its youth. build: another geometry.
         """
         aged = ageing or Ageing()
         self._config = config
@@ -62,10 +64,10 @@ class SimFace:
         # Springs carry the weight of jaw and head at rest, as builders mount them.
         self._carried = np.array(self._data.qfrc_bias[:N_BONES])
         self._data.qpos[N_BONES:] = self._servos.motors.start_rad
-        self._tables = Tables(acts)
+        self._tables = Tables(acts, None if build is None else build.strokes)
         ratio = np.maximum(np.abs(self._servos.u_per_rad) * self._tables.steepest(), 1e-6)
         self._bones = Bones([a.part for a in acts], self._servos.motors.inertia / ratio**2)
-        self._soft = SoftTissue(config, rng, aged)
+        self._soft = SoftTissue(config, rng, aged, 1.0 if build is None else build.stiffness)
         # Where horns sit, in u: nothing of it shows in the servos' own sensors.
         self._u_at_zero = self._servos.u_at_zero + self._servos.u_per_rad * aged.horn_rad(self._names)
         self._soft_every = max(1, round(_SOFT_STEP_S / self._dt))

@@ -123,10 +123,13 @@ def _first(acts: list[ActuatorConfig], part: str) -> int | None:
 class Tables:
     """All crank-driven tips of a face at once: u[N] -> place [N, 3] and its slope d place / d u."""
 
-    def __init__(self, actuators: list[ActuatorConfig]) -> None:
+    def __init__(self, actuators: list[ActuatorConfig], strokes: Array | None = None) -> None:
+        """strokes: [N] factors on what each tip travels, 1 unless told."""
         low, high = U_STOP[0] - 0.05, U_STOP[1] + 0.05
         grid = np.linspace(low, high, _NODES)
         self._place = np.stack([tip_path_m(a.part, grid, a.neutral_u) for a in actuators])
+        if strokes is not None:
+            self._place *= strokes[:, None, None]
         self._low, self._per_u = low, (_NODES - 1) / (high - low)
         self._rows = np.arange(len(actuators))
 

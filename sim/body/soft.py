@@ -45,14 +45,20 @@ def mean_matrix(rows: list[Rows], n: int) -> Array:
 class SoftTissue:
     """Skin, lips and tendons of one face, quasi-static but for drag, creep and the tendons' friction."""
 
-    def __init__(self, config: FaceConfig, rng: np.random.Generator, ageing: Ageing | None = None) -> None:
+    def __init__(
+        self,
+        config: FaceConfig,
+        rng: np.random.Generator,
+        ageing: Ageing | None = None,
+        stiffness: float = 1.0,
+    ) -> None:
         aged, actuators = ageing or Ageing(), list(config.actuators.values())
         parts = [a.part for a in actuators]
         self._corners = corner_drives(config)
         driven = sorted({p for p in parts if p.startswith(_SKIN_PARTS)})
         handles = (*driven, *(f"corner_{c.side}" for c in self._corners))
         tendons = tuple(sorted({p for p in parts if p.startswith(_TENDON_PARTS)}))
-        skin = build_skin(handles, tendons).softened(aged.stiffness)
+        skin = build_skin(handles, tendons).softened(stiffness * aged.stiffness)
         self.shape = Shape(skin, np.array([_pull(t) for t in tendons]).reshape(-1, 3))
         self._to_handle = mean_matrix([rows_of(parts, h) for h in handles], len(parts))
         self._to_tendon = mean_matrix([rows_of(parts, t) for t in tendons], len(parts))
