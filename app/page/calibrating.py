@@ -24,7 +24,7 @@ class Calibrating:
     """start, look at `told`, end. Interrupted, a later start goes on where it stopped."""
 
     def __init__(self, face: str, *, sim: bool) -> None:
-        self._face, self._sim = face, sim
+        self._face, self.sim = face, sim
         self._child: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._step: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Calibrating:
             if self.running:
                 raise InputError("a calibration is under way", next_step="wait, or interrupt it")
             command = [sys.executable, "-m", "animaface.app.main", "calibrate", self._face, "--json", "--progress-lines"]  # fmt: skip
-            command += ["--sim"] * self._sim + ["--quick"] * quick
+            command += ["--sim"] * self.sim + ["--quick"] * quick
             self._step, self._ended, self._numbers = {"step": "starting", "done": 0, "total": 1}, "", {}
             self._said.clear()
             self._child = subprocess.Popen(

@@ -177,6 +177,11 @@ class Desk:
         self.face.replay(Replay(name, self.tapes.load(name), self.face.config.names))
 
     def _calibrate(self, page: int, quick: bool) -> None:
+        if not self.calibrating.sim:  # it wants the ports that this face holds
+            raise InputError(
+                "a real face is calibrated by itself",
+                next_step=f"end this, then animaface calibrate {self.face.config.id}",
+            )
         self.face.stop("a calibration is under way")
         self.calibrating.start(quick=quick)
 

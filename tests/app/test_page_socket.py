@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -232,6 +234,21 @@ def test_who_only_watches_moves_nothing_but_may_stop(desk: _Desk) -> None:
     watcher.wait(lambda p: not p.vitals["awake"])
     for page in (driver, watcher):
         page.close()
+
+
+def test_a_dead_control_process_means_rest_and_start_brings_it_back(desk: _Desk) -> None:
+    page = desk.open()
+    page.say("start")
+    page.wait(lambda p: p.vitals.get("awake", False))
+    os.kill(desk.face.control.pid, signal.SIGKILL)
+    page.wait(lambda p: not p.vitals["awake"])
+    assert "control process" in page.vitals["why_at_rest"]
+    page.say("start")
+    page.wait(lambda p: p.vitals["awake"], 20.0)
+    page.say("puppet", on=True)
+    page.say("motor", name=page.hello["actuators"][0]["name"], value=0.8)
+    page.wait(lambda p: abs(p.applied[0] - 0.8) < 0.02)
+    page.close()
 
 
 def test_nonsense_is_answered_in_words_and_the_page_stays(desk: _Desk) -> None:

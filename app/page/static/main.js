@@ -329,14 +329,15 @@ function draw() {
   if (frame && state.stage) {
     state.frame = null;
     state.stage.show(frame);
-    if (state.fps === undefined || state.fps > 20 || slow % 3 === 0) curves.draw();
+    if (slow % (state.stage.emulated ? 3 : 1) === 0) curves.draw();
     if (!$("pane-motors").hidden) state.motors?.live(frame, true);
-    if (++slow % 3 === 0) {
+    if (slow % 3 === 0) {
       if (!$("pane-shapes").hidden) state.shapes?.live(frame.values);
       $("gap").value = frame.gap.toFixed(1);
       $("tick").value = frame.tick.toFixed(1);
     }
   }
+  if (frame) slow++;
   const before = state.stage?.drawn;
   state.stage?.draw();
   if (before !== undefined && state.stage.drawn > before) drawn++;

@@ -57,7 +57,8 @@ export class Stage {
     this.head = [0, 0, 0];
     this.mesh = mesh;
     this.dirty = true;
-    this.gl = canvas.getContext("webgl", { antialias: !emulated(), alpha: true, powerPreference: "low-power" });
+    this.emulated = emulated();
+    this.gl = canvas.getContext("webgl", { antialias: !this.emulated, alpha: true, powerPreference: "low-power" });
     if (this.gl) this.prepare();
     this.listen();
   }
@@ -67,7 +68,7 @@ export class Stage {
   prepare() {
     const gl = this.gl, mesh = this.mesh;
     this.program = link(gl);
-    this.skin = buildSkin(mesh);
+    this.skin = buildSkin(mesh, this.emulated ? 1 : 2);
     this.scratch = makeScratch(this.skin);
     this.mouth = buildMouth(mesh);
     const ball = buildBall(mesh.eyeball_mm);

@@ -10,7 +10,7 @@ const SKIN = [0.74, 0.66, 0.61], LIP = [0.62, 0.33, 0.31], BROW = [0.2, 0.155, 0
 export const pivot = PIVOT;
 
 // Base vertices follow the landmarks: rows of [landmark, weight], plus a fixed part of its own.
-export function buildSkin(mesh) {
+export function buildSkin(mesh, levels) {
   const n = 468, x = mesh.neutral_mm;
   const rows = [], home = [], colours = [];
   for (let i = 0; i < n; i++) { rows.push([[i, 1]]); home.push([0, 0, 0]); colours.push(SKIN); }
@@ -34,7 +34,7 @@ export function buildSkin(mesh) {
   const rest = rows.map((row, i) => home[i].map((h, k) => h + row.reduce((s, [v, w]) => s + w * x[v][k], 0)));
   outwards(triangles, rest);
   let level = { weights: rows.map((_, i) => new Map([[i, 1]])), triangles };
-  for (let k = 0; k < 2; k++) level = subdivide(level);
+  for (let k = 0; k < levels; k++) level = subdivide(level);
   return { base: { rows, home, triangles, count: rows.length }, ...sparse(level.weights), triangles: level.triangles, colours: paint(mesh, level.weights, spread(level.weights, colours)) };
 }
 
