@@ -33,7 +33,9 @@ class Host:
         for c in range(channels):
             self.ask(
                 CONFIG,
-                struct.pack("<BB8HBB", c, 0, 1000, 2000, 1500, 1500, speed, accel, 500, frame_hz, DUTY_MAX, 0),
+                struct.pack(
+                    "<BB8HBB", c, 0, 1000, 2000, 1500, 1500, speed, accel, 500, frame_hz, DUTY_MAX, 0
+                ),
             )
         self.ask(ARM, b"\0\0")
         self.ask(ENABLE, b"\xff\4\0")
