@@ -124,8 +124,8 @@ def _record(n: int, k: int) -> np.dtype[np.void]:
     )  # fmt: skip
 
 
-def read_truth(path: str | Path) -> Truth:
-    """Read a truth log, also one whose writer is still at work or was killed.
+def read_truth(path: str | Path, *, last: int | None = None) -> Truth:
+    """Read a truth log, also one whose writer is still at work or was killed; `last`: only so many records.
 
     Raises InputError when it is missing, no truth log, or holds no record yet.
     """
@@ -134,17 +134,26 @@ def read_truth(path: str | Path) -> Truth:
         raise InputError(
             f"{path}: no such truth log", next_step="animaface simulate FACE --truth FILE makes one"
         )
-    raw = path.read_bytes()
+    with path.open("rb") as f:
+        return _read(f, path, last)
+
+
+def _read(f: BinaryIO, path: Path, last: int | None) -> Truth:
     at = len(MAGIC) + 4
+    raw = f.read(at)
     if not raw.startswith(MAGIC) or len(raw) < at:
         raise InputError(f"{path}: not a truth log (or one without a record yet)")
     size = struct.unpack("<I", raw[len(MAGIC) : at])[0]
-    if len(raw) < at + size:
+    header = f.read(size)
+    if len(header) < size:
         raise InputError(f"{path}: the truth log ends inside its header")
-    meta = json.loads(raw[at : at + size])
+    meta = json.loads(header)
     dtype = _record(len(meta["names"]), meta["snapshot_size"])
-    count = (len(raw) - at - size) // dtype.itemsize
-    rows = np.frombuffer(raw, dtype, count, at + size)
+    count = (path.stat().st_size - at - size) // dtype.itemsize
+    skipped = max(count - last, 0) if last is not None else 0
+    f.seek(at + size + skipped * dtype.itemsize)
+    count -= skipped
+    rows = np.frombuffer(f.read(count * dtype.itemsize), dtype, count)
     return Truth(
         time_s=rows["time_s"].copy(),
         landmarks_m=rows["landmarks_m"].copy(),

@@ -49,7 +49,9 @@ class Stand:
         return self.js("return animaface.state.vitals") or {}
 
     def click(self, element: str) -> None:
-        self.browser.find_element("id", element).click()
+        found = self.browser.find_element("id", element)
+        self.js("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
 
     def wait(self, what: Callable[[dict[str, Any]], object], timeout_s: float = 12.0) -> dict[str, Any]:
         end_s = time.monotonic() + timeout_s
@@ -76,7 +78,7 @@ class Stand:
 
     def jaw_rad(self) -> float:
         """Where the simulated jaw's shaft is now."""
-        log = read_truth(self.truth)
+        log = read_truth(self.truth, last=1)
         return float(log.shaft_rad[-1, log.meta["names"].index(JAW)])
 
     def jaw_comes(self, there: Callable[[float], bool]) -> None:
@@ -94,7 +96,7 @@ class Stand:
 
     def moved_rad(self, seconds: float) -> float:
         """The most that any shaft of the simulated face moved in the last `seconds`."""
-        log = read_truth(self.truth)
+        log = read_truth(self.truth, last=600)
         late = log.shaft_rad[log.time_s > log.time_s[-1] - seconds]
         return float(np.ptp(late, axis=0).max())
 
