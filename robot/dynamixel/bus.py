@@ -30,6 +30,7 @@ _SILENCE_S = 0.15  # after so long without a write the watchdogs may have trippe
 _PATIENCE_S = 0.03  # an adapter whose latency timer was left at 16 ms answers late, not never
 _LINE_SHARE = 0.5  # of a 10 ms tick that one tick's bytes may fill
 _HEALTH_EVERY = 4
+_PLAIN_S = 2.0  # a fast reply loses all that is behind one bad byte: where one did, plain ones for so long
 _PACKETS_LOST = 8  # so many goals in a row are not lost by noise
 
 
@@ -214,6 +215,7 @@ class DynamixelBus:
         self._asked: tuple[int, ...] = ()
         self._asked_s = 0.0
         self._asked_health = False
+        self._plain_until_s = -np.inf
         self._armed = False
         self._turn = 0
         self._last_write_s = -np.inf
@@ -247,7 +249,8 @@ class DynamixelBus:
             return
         self._asked, self._asked_health = ids, block is HEALTH_BLOCK
         self._asked_goals, self._asked_s = self._goals, self._clock.now_s()
-        self._lined.request(ids, *block, fast=all(self._servos[self._index[i]].fast for i in ids))
+        calm = self._asked_s > self._plain_until_s
+        self._lined.request(ids, *block, fast=calm and all(self._servos[self._index[i]].fast for i in ids))
 
     def _take(self, wait_s: float = 0.0) -> None:
         asked, self._asked = self._asked, ()
@@ -259,6 +262,7 @@ class DynamixelBus:
             i = self._index[sid]
             reply = replies.get(sid)
             if reply is None:
+                self._plain_until_s = now_s + _PLAIN_S
                 self._health.missed(i, now_s)
                 continue
             self._health.answered(i, reply.alert, now_s)

@@ -114,6 +114,12 @@ def lose_host(stage: Stage) -> None:
     device.servo("corner_a_left").lose_host()
 
 
+def reboot_quickly(stage: Stage) -> None:
+    device = stage.world.device("rigid")
+    assert isinstance(device, VirtualDynamixelBus)
+    device.servo("neck_right").reboot(stage.world.clock.now_s() - 0.15)
+
+
 def watch_supply(stage: Stage) -> None:
     """The board's own memory says: trip below 4.8 V (`animaface setup-board`)."""
     line = stage.world.open("board")
@@ -188,8 +194,10 @@ CASES = [
          "6 actuators are not driven|cheek_left", back_s=3.0, before=f("unplug", bus="tendons")),
     Case("half the bus gone", Fault.SILENT, "hybrid", HALF, removed(*HALF), restored(*HALF),
          "jaw_open.* does not answer", safe_s=1.0, lasts_s=3.0, back_s=3.0),
-    Case("servo reboots", Fault.REBOOTED, "hybrid", NECK, f("reboot_servo", name="neck_right"), nothing,
+    Case("servo reboots in .1 s", Fault.REBOOTED, "hybrid", NECK, reboot_quickly, nothing,
          "neck_right restarted", safe_s=None),
+    Case("servo reboots in .25 s", Fault.REBOOTED, "hybrid", NECK, f("reboot_servo", name="neck_right"), nothing,
+         "neck_right (restarted|does not answer.*back again)", safe_s=None),
     Case("bus watchdog of one", Fault.WATCHDOG, "hybrid", CORNER, lose_host, nothing,
          "corner_a_left noticed a silence", safe_s=None),
     Case("servo overloaded", Fault.HARDWARE, "hybrid", CORNER, f("hardware_error", name=CORNER[0], bits=0x20),
