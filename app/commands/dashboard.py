@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import webbrowser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +20,7 @@ from animaface.app.page.admission import Door, is_loopback, parse_listen, token_
 from animaface.app.page.face import Options, PageFace
 from animaface.app.page.helm import Helm
 from animaface.app.page.running import RunningPage
+from animaface.app.recording.process import Recorder
 from animaface.app.show import warn_uncalibrated
 from animaface.app.stage import parse_ports, stage
 from animaface.robot.config import load_face
@@ -61,6 +63,7 @@ def run(
     recordings: Annotated[
         Path | None, typer.Option(help="Folder of recordings, instead of your own data folder.")
     ] = None,
+    log: Annotated[Path | None, typer.Option(help="Record the whole run there (mcap).")] = None,
     truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
     json: Annotated[
@@ -92,6 +95,7 @@ def run(
         ended_by_signals(),
         stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed, on_start=simulated.append) as where,
         PageFace(config, motion, where, helm, options) as running,
+        Recorder.start(log, running.telemetry.rings) if log is not None else nullcontext(),
     ):
         told = _Told(door, as_json=json, open_browser=open_browser)
         page = RunningPage(
