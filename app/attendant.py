@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from animaface.app.recording.process import Recorder
+from animaface.app.recording.process import DIED, Recorder
 from animaface.app.telemetry import Telemetry
 from animaface.robot.config import FaceConfig
 from animaface.robot.control_process import ControlProcess
@@ -23,7 +23,8 @@ Say = Callable[[str], None]
 
 
 class Attendant:
-    """Watches from `attended` on. `failed`: a control process that could not be brought back."""
+    """Watches from `attended` on. `failed`: a control process that could not be brought back. A recorder that died is
+    replaced by another, which writes on into a file beside the first."""
 
     def __init__(
         self, control: ControlProcess, telemetry: Telemetry, recorder: Recorder | None, say: Say
@@ -31,6 +32,7 @@ class Attendant:
         self.telemetry = telemetry
         self.failed: AnimafaceError | None = None
         self._control, self._recorder, self._say = control, recorder, say
+        self._lost_logs: list[str] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="attendant", daemon=True)
 
@@ -53,20 +55,39 @@ class Attendant:
         out: dict[str, Any] = {"control_restarts": self._control.restarts}
         if self._recorder is not None:
             out["log"] = self._recorder.stop()
+        if self._lost_logs:
+            out["logs_cut_short"] = self._lost_logs
         return out
+
+    def close(self) -> None:
+        """End the recording, whole."""
+        if self._recorder is not None:
+            self._recorder.stop()
 
     def _watch(self) -> None:
         ask_s = 0.0
-        writing = self._recorder is not None
         while not self._done.wait(_LOOK_S):
             if self._control.crashed and self.failed is None:
                 self._revive()
-            if writing and self._recorder is not None and not self._recorder.running:
-                writing = False
-                self._say(f"warning: the recording ended early: {self._recorder.stop()['error']}")
+            if self._recorder is not None and not self._recorder.running:
+                self._record_on(self._recorder)
             if (now_s := time.monotonic()) >= ask_s and self._control.running:
                 ask_s = now_s + _ASK_S
                 self.telemetry.look()
+
+    def _record_on(self, dead: Recorder) -> None:
+        why = dead.stop()["error"]
+        self._lost_logs.append(str(dead.path))
+        self._recorder = None
+        if why == DIED and len(self._lost_logs) <= MOST_REVIVALS:
+            first = Path(self._lost_logs[0])
+            path = first.with_stem(f"{first.stem}-{len(self._lost_logs) + 1}")
+            try:
+                self._recorder = Recorder.start(path, self.telemetry.rings)
+            except AnimafaceError as e:
+                why = e.message
+        going_on = f"; it goes on in {self._recorder.path}" if self._recorder is not None else ""
+        self._say(f"warning: the recording ended early: {why}{going_on}")
 
     def _revive(self) -> None:
         told = "the control process died; the servos held or rested by themselves"
@@ -91,7 +112,6 @@ def attended(
     Raises what opening the recording raises.
     """
     telemetry = Telemetry(config, control, **about)
-    recorder = None
     try:
         recorder = Recorder.start(log, telemetry.rings) if log is not None else None
         attendant = Attendant(control, telemetry, recorder, say)
@@ -100,7 +120,6 @@ def attended(
             yield attendant
         finally:
             attendant.stop()
+            attendant.close()
     finally:
-        if recorder is not None:
-            recorder.stop()
         telemetry.close()

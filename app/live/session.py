@@ -274,7 +274,7 @@ def _numbers(pipeline: LivePipeline, stats: ControlStats) -> dict[str, Any]:
     return {
         "commands": counts.points, "commands_late": counts.late, "commands_skipped": counts.skipped,
         "dropped_share": round(counts.dropped_share, 5), "longest_stall_ms": round(1e3 * counts.longest_stall_s, 1),
-        "interrupts": counts.interrupts, "state_s": {k: round(v, 2) for k, v in counts.state_s.items()},
+        "latency_ms": pipeline.latency_ms(), "interrupts": counts.interrupts, "state_s": {k: round(v, 2) for k, v in counts.state_s.items()},
         "block_cost_p50_ms": round(1e3 * pipeline.cost_s(0.5), 2),
         "block_cost_p95_ms": round(1e3 * pipeline.cost_s(0.95), 2), "ticks": stats.ticks, "missed": stats.missed,
         "missed_share": round(stats.missed_share, 5), "tick_p99_ms": round(1e3 * stats.tick_p99_s, 3),

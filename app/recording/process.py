@@ -22,6 +22,7 @@ _LOOK_S: Final = 0.1
 _START_S: Final = 30.0
 _STOP_S: Final = 20.0
 _NICE: Final = 5
+DIED: Final = "the recorder died"
 
 
 class Recorder:
@@ -57,7 +58,7 @@ class Recorder:
     def stop(self) -> dict[str, Any]:
         """Write what is left and end -> path, lost (rows that came too fast), bytes, error (empty: none). Safe twice."""
         if self._numbers is None:
-            self._numbers = {"path": str(self.path), "lost": 0, "bytes": 0, "error": "the recorder died"}
+            self._numbers = {"path": str(self.path), "lost": 0, "bytes": 0, "error": DIED}
             with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired, ValueError):
                 out, _ = self._child.communicate(timeout=_STOP_S)
                 self._numbers |= json.loads(out.splitlines()[-1]) if out.strip() else {}

@@ -15,6 +15,7 @@ import soundfile
 from mcap.reader import make_reader
 from typer.testing import CliRunner
 
+from animaface.app.attendant import attended
 from animaface.app.main import app
 from animaface.app.recording.compare import Tolerances, compare
 from animaface.app.recording.lock_step import replay_in_lock_step
@@ -256,6 +257,24 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(control: ControlProcess, t
     log = read_log(path)
     assert "power cut" in log.cut
     assert len(log.sound) > 10
+
+
+def test_a_recorder_that_dies_is_replaced_and_that_is_said(control: ControlProcess, tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "run.mcap"
+    with attended(BENCH4, control, said.append, log=path) as attendant:
+        assert attendant._recorder is not None
+        os.kill(attendant._recorder._child.pid, signal.SIGKILL)
+        end_s = time.monotonic() + 30.0
+        while not said:
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+        time.sleep(0.4)
+    numbers = attendant.numbers()
+    assert "goes on" in said[0]
+    assert numbers["logs_cut_short"] == [str(path)]
+    assert numbers["log"]["path"] == str(tmp_path / "run-2.mcap")
+    assert len(read_log(tmp_path / "run-2.mcap").time_s) > 10
 
 
 def test_a_file_that_cannot_be_written_is_said_before_the_run(
