@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from animaface.robot.face.landmarks import N_LANDMARKS
 from animaface.robot.robot import Robot
 from animaface.sim.plant import Plant
 from animaface.sim.world import SimWorld
+
+if TYPE_CHECKING:
+    from animaface.sim.camera import SimCamera
 
 Array = NDArray[np.float64]
 Eye = Literal["truth", "camera"]
@@ -110,6 +113,8 @@ class SimulatedStand:
     detector: LandmarkDetector
     open_robot: Callable[[], Robot]
     flash: Callable[[bool], None] | None = None
+    camera: "SimCamera | None" = None
+    """The rendered one, where it looks: it knows its hidden delay, which a session must find."""
 
 
 def simulated_stand(
@@ -134,9 +139,8 @@ def simulated_stand(
 
     mesh = FaceMesh(model)
     camera = SimCamera(face, clock, seed=seed)
-    return SimulatedStand(
-        world, clock, CameraDetector(camera, mesh, eyes_m=camera.eyes_m), robot, camera.flash
-    )
+    detector = CameraDetector(camera, mesh, eyes_m=camera.eyes_m)
+    return SimulatedStand(world, clock, detector, robot, camera.flash, camera)
 
 
 def simulated_session(

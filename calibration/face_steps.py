@@ -151,24 +151,45 @@ class FaceSteps:
         return answer_in(glances, i, moved)
 
     def babbling(self) -> None:
-        """Chunk by chunk; then the head alone, where it was held still."""
+        """Piece by piece; then the head alone, where it was held still."""
         o, progress = self.options, self.progress("babbling")
-        chunks = self._chunks()
-        for k, path in enumerate(chunks):
+        next_path = self._curious() if o.active else self._random()
+        for k in range(self._pieces):
             if not self.work.has(f"babbling_{k:03d}"):
+                path = next_path(k)
                 self.recorder.go(path[0], 0.3)
                 seen = self.recorder.record(path, frame_hz=o.frame_hz)
                 self.work.keep(f"babbling_{k:03d}", **self._face_only(seen).arrays())
-            progress(k + 1, len(chunks))
+            progress(k + 1, self._pieces)
         if self.still and not self.work.has("babbling_head"):
             path = babbling_path(self.body, o.head_s, o.seed + 1)
             self.work.keep("babbling_head", **self._head_only(path, o.frame_hz).arrays())
 
-    def _chunks(self) -> list[Array]:
+    @property
+    def _pieces(self) -> int:
         o = self.options
-        total_s = o.poses / o.frame_hz
-        count = max(1, round(total_s / o.chunk_s))
-        return np.array_split(babbling_path(self.body, total_s, o.seed), count)
+        return max(1, round(o.poses / o.frame_hz / o.chunk_s))
+
+    def _random(self) -> Callable[[int], Array]:
+        o = self.options
+        return np.array_split(
+            babbling_path(self.body, o.poses / o.frame_hz, o.seed), self._pieces
+        ).__getitem__
+
+    def _curious(self) -> Callable[[int], Array]:
+        """Each piece where what was learned so far knows least; the robot rests while that is thought about."""
+        from animaface.calibration.active import Curiosity
+
+        o = self.options
+        mind = Curiosity(self.body, self.response(), o.seed)
+
+        def choose(k: int) -> Array:
+            with self.moving():
+                pass
+            before = [Recording.of(self.work.arrays(f"babbling_{j:03d}") or {}) for j in range(k)]
+            return mind.next_path(before, o.poses / o.frame_hz / self._pieces, o.frame_hz)
+
+        return choose
 
     def _face_only(self, seen: Recording) -> Recording:
         """With the head where it was held, where the camera can't tell a turn from a move."""
@@ -204,7 +225,7 @@ class FaceSteps:
 
     def recordings(self) -> list[Recording]:
         """All babbling."""
-        names = [f"babbling_{k:03d}" for k in range(len(self._chunks()))]
+        names = [f"babbling_{k:03d}" for k in range(self._pieces)]
         if self.work.has("babbling_head"):
             names.append("babbling_head")
         return [Recording.of(self.work.arrays(name) or {}) for name in names]

@@ -72,6 +72,8 @@ class Options:
     poses: int = 2000
     frame_hz: float = 5.0
     chunk_s: float = 20.0
+    active: bool = False
+    """Each piece of babbling is chosen where the self-model knows least; else all are random."""
     seed: int = 0
     exam_swing_s: float = 20.0
     exam_takes: int = 10
@@ -97,7 +99,16 @@ class Options:
     @classmethod
     def camera(cls, poses: int = 500, seed: int = 0) -> "Options":
         """Every picture costs a tenth of a second of looking, so fewer are taken."""
-        return cls(poses=poses, seed=seed, exam_swing_s=10.0, exam_takes=3, exam_hz=8.0, speech_takes=2)
+        return cls(
+            poses=poses,
+            active=True,
+            chunk_s=10.0,
+            seed=seed,
+            exam_swing_s=10.0,
+            exam_takes=3,
+            exam_hz=8.0,
+            speech_takes=2,
+        )
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,10 @@ def run(
     with ended_by_signals(), _prompter(guided, lines=progress_lines) as prompter:
         if sim:
             session = _simulated(config, unfinished, prompter, options, seen_by_camera, model)
-            meta = _done(session, target, before, poses, steps)
+            try:
+                meta = _done(session, target, before, poses, steps)
+            finally:
+                session.stand.detector.close()
         else:
             from animaface.app.real_stand import RealEye, real_session
 

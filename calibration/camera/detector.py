@@ -2,7 +2,7 @@
 length that the person entered."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,8 @@ class CameraDetector:
     ) -> None:
         self.delay_s = delay_s
         self.tally = Tally()
+        self.on_sighting: Callable[[float, Sighting], None] = lambda time_s, sighting: None
+        """Told of every face the network found, for a look at the network alone."""
         self._source, self._mesh, self._eyes_m = source, mesh, eyes_m
         self._cv2 = need_opencv()
         self._recent: deque[tuple[Sighting, Gray, float]] = deque(maxlen=40)
@@ -98,6 +100,7 @@ class CameraDetector:
         if sighting is None:
             self.tally.no_face += 1
             return None
+        self.on_sighting(grab.time_s, sighting)
         gray = self._gray(picture)
         sharp = self._sharpness(gray, sighting.points_px)
         if self._rest is not None and sharp < _SHARP_SHARE * self._rest.sharpness:
@@ -142,6 +145,15 @@ class CameraDetector:
         return head_angles(self._rest.head.T @ sighting.head)
 
     # ---- rest
+
+    @property
+    def rest_px(self) -> Array:
+        """[478, 3] where the network saw the face at rest. Raises CalibrationError before `learn_rest`."""
+        if self._rest is None:
+            raise CalibrationError(
+                f"{self.name}: the face at rest is not known", next_step="learn_rest comes first"
+            )
+        return self._rest.points_px
 
     def learn_rest(self, count: int) -> dict[str, NDArray[Any]]:
         """See LandmarkDetector."""
