@@ -24,8 +24,8 @@ FEEDBACK_HEAD = (
 FEEDBACK_EVERY = 10
 """Ticks from one row of feedback to the next."""
 _BIN_S, _BINS = 1e-5, 5000
-_IN_TIME_S = 2.0
-"""After so long without a late frame frames count as coming in time again."""
+_LATE_FRAMES, _IN_TIME_S = 5, 2.0
+"""So many late frames are worth a word; after so long without one they come in time again."""
 
 
 def applied_width(n: int) -> int:
@@ -107,9 +107,9 @@ class ControlLoop:
         self._path: Callable[[float], Array] | None = None
         self._path_ends_s = 0.0
         self._request = robot.neutral_u.copy()
-        self._late = schedule.late
-        self._late_since_s: float | None = None  # when frames were found late first; None: they come in time
+        self._late_before = self._late_seen = schedule.late
         self._late_last_s = 0.0
+        self._late_told = False
 
     def arm(self) -> None:
         """Begin to switch on, one piece a tick."""
@@ -197,18 +197,17 @@ class ControlLoop:
             self._feedback.append(self._feedback_row(now_s))
 
     def _mind_late(self, now_s: float) -> None:
-        """Tell once when frames begin to come too late, and once when they are in time again."""
-        late, self._late = self.schedule.late - self._late, self.schedule.late
-        if late:
-            self._late_last_s = now_s
-            if self._late_since_s is None:
-                self._late_since_s = now_s
-                self.robot.tell(f"{RESPONSES[Fault.LATE].tell} ({Fault.LATE}: {self._late} frames so far)")
-        elif self._late_since_s is not None and now_s - self._late_last_s > _IN_TIME_S:
-            self.robot.tell(
-                f"motion comes in time again, after {self._late_last_s - self._late_since_s:.1f} s ({self._late} frames were late)"
-            )
-            self._late_since_s = None
+        """Tell once when frames begin to come too late (a few are not worth a word), once when they are in time again."""
+        late = self.schedule.late
+        if late > self._late_seen:
+            self._late_seen, self._late_last_s = late, now_s
+            if not self._late_told and late - self._late_before >= _LATE_FRAMES:
+                self._late_told = True
+                self.robot.tell(f"{RESPONSES[Fault.LATE].tell} ({Fault.LATE}: {late} frames so far)")
+        elif late > self._late_before and now_s - self._late_last_s > _IN_TIME_S:
+            if self._late_told:
+                self.robot.tell(f"motion comes in time again ({late - self._late_before} frames were late)")
+            self._late_before, self._late_told = late, False
 
     def _feedback_row(self, now_s: float) -> Array:
         n = len(self.robot.names)

@@ -98,7 +98,7 @@ def test_frames_that_come_too_late_are_told_once_and_their_end_too() -> None:
     seen = len(robot.events)
 
     def push(now_s: float) -> bool:
-        busy = 1.0 < now_s - began_s < 2.0
+        busy = 1.0 < now_s - began_s < 2.0 or 0.2 < now_s - began_s < 0.225  # two frames are not worth a word
         push_frame(ring, now_s + (-0.02 if busy else 0.05), now_s, robot.neutral_u)
         return now_s - began_s > 6.0
 
@@ -106,7 +106,7 @@ def test_frames_that_come_too_late_are_told_once_and_their_end_too() -> None:
     ring.close()
     told = [(e.time_s - began_s, e.text) for e in list(robot.events)[seen:]]
     assert len(told) == 2, told
-    assert told[0][0] == pytest.approx(1.0, abs=0.1)
+    assert told[0][0] == pytest.approx(1.05, abs=0.1)
     assert "too late" in told[0][1]
     assert "busy" in told[0][1]
     assert 3.9 < told[1][0] < 4.3
