@@ -180,7 +180,7 @@ def cable(bus: str, lost: tuple[str, ...], lasts_s: float, back_s: float, safe_s
 
 CASES = [
     *(cable("rigid", RIGID, s, b, 0.25) for s, b in ((0.1, 2.5), (1.0, 3.5), (10.0, 4.5))),
-    *(cable("tendons", TENDONS, s, b, 0.25) for s, b in ((0.1, 1.0), (1.0, 2.0))),
+    *(cable("tendons", TENDONS, s, b, 0.25) for s, b in ((0.1, 1.0), (1.0, 2.0), (10.0, 4.5))),
     Case("bytes lost, doubled, flipped", Fault.NOISE, "hybrid", (),
          both(*(f("corrupt", bus=b, lost=0.001, doubled=0.001, flipped=0.001) for b in HYBRID.buses)),
          both(*(f("corrupt", bus=b) for b in HYBRID.buses)), safe_s=None),
