@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from animaface.robot.face.take import Take
 from animaface.robot.handmap import HandMap
 
 Array = NDArray[np.float64]
+RAMPS_S: Final = 0.005
+"""What the gate's ramps cost fast closures beyond the servos' lag: bench/live.py found lips 7 ms behind without it."""
 
 
 class Solver(Protocol):
@@ -87,7 +89,7 @@ def motion_of(
             return _calibrated(config, path)
         except CalibrationError as e:
             reason = e.message
-    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3
+    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3 + RAMPS_S
     return Motion(_HandMapSolver(config), lag_s, False, f"hand map ({reason})")
 
 
@@ -96,7 +98,9 @@ def _calibrated(config: FaceConfig, path: Path) -> Motion:
 
     meta = folder.load(path, config)
     lags_ms = meta.get("lags_ms", {})
-    lag_s = np.array([lags_ms.get(name, a.whole_lag_ms) for name, a in config.actuators.items()]) * 1e-3
+    lag_s = (
+        np.array([lags_ms.get(name, a.whole_lag_ms) for name, a in config.actuators.items()]) * 1e-3 + RAMPS_S
+    )
     inverse = FaceInverse.load(path / "inverse.onnx")
     source = f"calibration of {meta.get('date', 'unknown date')}"
     return Motion(inverse, lag_s, True, source, meta.get("quality", {}), path)
