@@ -12,6 +12,8 @@ from animaface.calibration import folder
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.recording import Recording
 from animaface.calibration.work import Work
+from animaface.selfmodel.retarget import Retarget
+from animaface.selfmodel.rig import default_rig
 
 if TYPE_CHECKING:
     from animaface.calibration.learn import Learned
@@ -96,7 +98,24 @@ def _shapes(face: FaceSteps, learned: "Learned") -> list[dict[str, Any]]:
     if kept is None:
         return []
     names, values = check.expressions(face.options.shapes)
-    return check.shape_table(names, values, learned.retarget(), kept["done_m"], kept["reachable_m"])
+    targets = seen_targets(face, learned)
+    return check.shape_table(names, values, targets, kept["done_m"], kept["reachable_m"])
+
+
+def seen_targets(face: FaceSteps, learned: "Learned") -> Retarget:
+    """Targets as the detector can judge them: without depth where it sees none."""
+    targets = learned.retarget()
+    return InPlane(default_rig(), learned.neutral_m) if face.stand.detector.plane else targets
+
+
+class InPlane(Retarget):
+    """Targets in the plane of the picture."""
+
+    def landmarks_m(self, values: Array) -> Array:
+        """As Retarget, nothing moves in depth."""
+        out = super().landmarks_m(values)
+        out[..., 2] = self.neutral_m[:, 2]
+        return out
 
 
 def write(target: Path, face: FaceSteps, learned: "Learned", meta: dict[str, Any]) -> None:
@@ -112,7 +131,7 @@ def write(target: Path, face: FaceSteps, learned: "Learned", meta: dict[str, Any
             (new / name).write_bytes(face.work.path(name).read_bytes())
         into.keep("babbling", **_joined(face.recordings()))
         into.keep_facts("calibration", meta)
-        write_report(new / "report.html", meta, learned.retarget(), kept.get("done_m", nothing),
+        write_report(new / "report.html", meta, seen_targets(face, learned), kept.get("done_m", nothing),
                      kept.get("reachable_m", nothing))  # fmt: skip
 
     folder.write(target, fill)

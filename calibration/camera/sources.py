@@ -44,6 +44,7 @@ class Webcam:
     ) -> None:  # fmt: skip
         """Raises DeviceError when it can't be opened, MissingDependencyError without OpenCV."""
         cv2 = need_opencv()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it is said below, in words
         self._clock = clock or RealClock()
         self._device = device
         self._camera = cv2.VideoCapture(device)
