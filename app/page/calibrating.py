@@ -37,11 +37,6 @@ class Calibrating:
         """Whether one is under way."""
         return self._child is not None and self._child.poll() is None
 
-    @property
-    def done(self) -> bool:
-        """Whether the last one came to its end, with a new calibration."""
-        return self._ended == "done"
-
     def start(self, *, quick: bool) -> None:
         """Raises InputError when one is under way."""
         with self._lock:

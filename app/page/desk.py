@@ -24,10 +24,6 @@ MOST_SOUND: Final = 32 << 20
 """Bytes of a sound file that a page may send."""
 
 
-class NotAtHelmError(InputError):
-    """A page that only watches wanted to move something."""
-
-
 class Desk:
     """`act` on a page's message; `hello` and `vitals` for the pages. One thread."""
 
@@ -39,7 +35,6 @@ class Desk:
         self.tapes, self.calibrating = tapes, calibrating
         self._reader, self._projection = reader, projection
         self._awaited: dict[int, str] = {}
-        self._told = 0
         self._styles = dict.fromkeys(STYLES, 1.0)
         self._can_say = Voice.has_synthesiser()
 
@@ -78,7 +73,7 @@ class Desk:
     def act(self, page: int, message: Message) -> None:
         """Do it. Raises InputError and what the face raises; `start` may take a while when it revives."""
         if message.kind not in FOR_EVERYBODY and not self.helm.take(page):
-            raise NotAtHelmError("another page drives the face", next_step="take over first")
+            raise InputError("another page drives the face", next_step="take over first")
         handler: Callable[..., None] = getattr(self, f"_{message.kind}")
         handler(page, **message.fields)
 
@@ -88,7 +83,7 @@ class Desk:
         if name is None:
             raise InputError("sound came unannounced", next_step='send {"type": "file", "name": ...} first')
         if not self.helm.take(page):
-            raise NotAtHelmError("another page drives the face", next_step="take over first")
+            raise InputError("another page drives the face", next_step="take over first")
         self.face.voice.file(name, data)
 
     def vitals(self, pages: int) -> dict[str, Any]:
@@ -121,7 +116,7 @@ class Desk:
 
     def _take(self, page: int, from_others: bool) -> None:
         if not self.helm.take(page, from_others=from_others):
-            raise NotAtHelmError("another page drives the face", next_step="take over")
+            raise InputError("another page drives the face", next_step="take over")
 
     def _leave(self, page: int) -> None:
         if self.helm.leave(page):

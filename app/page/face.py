@@ -1,7 +1,7 @@
 """A running face that a page can drive: control process, the voice's pipeline, the hand over it, STOP."""
 
 import contextlib
-import logging
+import os
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ from animaface.speech.emotion import EmotionMix
 from animaface.speech.perform import Performer
 
 Array = NDArray[np.float64]
-log = logging.getLogger("animaface.page")
 STEP_S: Final = 0.01
 LOOK_S: Final = 0.5
 CAPTURED_AHEAD_S: Final = 0.012
 _JOIN_S: Final = 5.0
+_NICE: Final = -10
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PageFace:
         self.mood = EmotionMix({})
         self.told: deque[str] = deque(maxlen=50)
         """For the person, newest last."""
-        self._helm, self._ports = helm, ports
+        self._helm = helm
         self._tape: Replay | None = None
         self._taken = 0
         self._moving = threading.Lock()
@@ -246,6 +246,8 @@ class PageFace:
 
     def _run(self) -> None:
         next_s = self.clock.now_s()
+        with contextlib.suppress(OSError):  # where it is granted: before a browser that draws without a GPU
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         try:
             while not self._ending.is_set():
                 try:

@@ -25,7 +25,6 @@ from animaface.app.page.messages import SLOW, Message, parse
 from animaface.app.page.pictures import Pictures
 from animaface.robot.face.errors import AnimafaceError, MissingDependencyError, TransportError
 
-log = logging.getLogger("animaface.page")
 FRAME, PICTURE = 1, 2
 """Kinds of binary messages: u32 kind, u32 0, then the payload."""
 VITALS_EVERY: Final = round(RATE_HZ / 4.0)
@@ -49,7 +48,6 @@ REPORT_CSP: Final = (
 class _Page:
     connection: Any
     wants_picture: bool = False
-    skipped: int = 0
 
 
 class PageServer:
@@ -226,10 +224,8 @@ class PageServer:
 
     def _broadcast(self, message: str | bytes) -> None:
         for page in list(self._pages.values()):
-            if _is_full(page):
-                page.skipped += 1
-                continue
-            self._beside(self._send(page, message))
+            if not _is_full(page):
+                self._beside(self._send(page, message))
 
 
 def _is_full(page: _Page) -> bool:
