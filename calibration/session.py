@@ -128,7 +128,7 @@ class Session:
             self.work.keep("expressions", done_m=done_m, reachable_m=self._reachable(done_m))
         if not self.work.has("speech"):
             lag_s = face.response().lag_s
-            facts = check.try_speech(face.recorder, inverse, lag_s, learned.retarget(), options.speech_takes,
+            facts = check.try_speech(face.recorder, inverse, lag_s, outcome.seen_targets(face, learned), options.speech_takes,
                                      face.progress("check: speech"))  # fmt: skip
             self.work.keep_facts("speech", facts)
 

@@ -42,11 +42,11 @@ def run(
     quality = meta.get("quality", {})
     table(f"{config.id}: calibration of {meta.get('date', 'unknown date')}", ("what", "measured"),
           [(str(k), f"{v:.3f}" if isinstance(v, float) else str(v)) for k, v in quality.items() if not isinstance(v, dict | list)])  # fmt: skip
-    if again := meta.get("recalibration"):
-        table(f"recalibrated from {again['poses']} poses, after {again['from']}", ("error, mm", "before", "after"), [
-            ("mean", f"{again['before']['mean_mm']:.2f}", f"{again['after']['mean_mm']:.2f}"),
-            *((r.replace("_", " "), f"{e:.2f}", f"{again['after']['error_mm'][r]:.2f}")
-              for r, e in again["before"]["error_mm"].items() if r in again["after"]["error_mm"]),
+    if renewed := meta.get("recalibration"):
+        table(f"recalibrated from {renewed['poses']} poses, after {renewed['from']}", ("error, mm", "before", "after"), [
+            ("mean", f"{renewed['before']['mean_mm']:.2f}", f"{renewed['after']['mean_mm']:.2f}"),
+            *((r.replace("_", " "), f"{e:.2f}", f"{renewed['after']['error_mm'][r]:.2f}")
+              for r, e in renewed["before"]["error_mm"].items() if r in renewed["after"]["error_mm"]),
         ])  # fmt: skip
     if page.is_file():
         out.print(f"the whole report: {page}", markup=False, soft_wrap=True)
