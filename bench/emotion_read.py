@@ -4,7 +4,7 @@ Ten sentences with each emotion go through the speech network, the emotion layer
 servos and skin. Pictures from the voiced part of each sentence are read by a general expression classifier
 (npm @vladmandic/face-api, in node; this bench only): `cd bench/emotion_reader && npm install` first, or tell by
 --node-modules where it is. The reading of a sentence is the mean over its pictures, each cut out both with and
-without alignment. --intensities also reads at .25 and .5 (three sentences). The same reader may be shown portraits
+without alignment. --intensities also reads at .25 and .5 (every fifth sentence). The same reader may be shown portraits
 of people: --portraits FOLDER with pictures NAME_happy.png and so on. Writes bench/results/emotion_read.json and
 docs/pictures/emotions.png (a strip to look at; contempt is only shown).
 """

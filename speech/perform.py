@@ -41,7 +41,7 @@ _QUIET_S, _REST_S, _SURELY_REST_S = 0.3, 0.6, 2.0
 _MOST_AT_REST = 0.08
 _STIRRING = 0.04
 """Loudness above which a voice may be about to start."""
-_BEAT_LEAD_S = 0.13
+_BEAT_LEAD_S = 0.05
 """Where the voice is seen coming, head and brows start this much before a stress, to peak with it."""
 _LIVE_PAUSE = 0.35
 _TOUCHING = ("M", "B", "P", "F", "V")

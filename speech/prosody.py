@@ -122,7 +122,7 @@ class ProsodyTracker:
         self._floor_db, self._peak_db = _SILENT_DB, _SILENT_DB + 30.0
         self._mean_db, self._flutter_db = _SILENT_DB, 6.0
         self._env = self._slow1 = self._slow2 = 0.0
-        self._nucleus = self._last_level = self._valley = self._peak = 0.0
+        self._nucleus = self._last_level = self._valley = 0.0
         self._mean, self._spread = 0.3, 0.2
         self._voiced_run_s, self._quiet_s = 0.0, 10.0
         self._voice, self._in_phrase, self._talking = False, False, False
@@ -195,7 +195,7 @@ class ProsodyTracker:
         return start, end
 
     def _stress(self) -> float:
-        """Strength of a stressed syllable on the frame where its nucleus has been seen to peak, else 0."""
+        """Strength of a stressed syllable on the frame where its nucleus rises out of the rest, else 0."""
         self._since_stress_s += _DT_S
         self._nucleus = _towards(self._nucleus, self._env, 0.065)
         level = self._nucleus
@@ -204,14 +204,14 @@ class ProsodyTracker:
             self._spread = max(0.04, _towards(self._spread, abs(level - self._mean), 1.2))
         self._valley = min(self._valley + 0.5 * _DT_S, level)
         prominence = (level - self._mean) / self._spread
-        self._peak = max(self._peak - 0.02, prominence)
-        falls = level < self._last_level
+        rise = (level - self._last_level) / self._spread
         self._last_level = level
-        if not (falls and self._peak > 0.9 and level - self._valley > 0.15 and self._since_stress_s > 0.3):
+        new = rise > 0.0 and level - self._valley > 0.12 and self._since_stress_s > 0.3
+        if not (new and prominence > 0.85):
             return 0.0
-        strength = min(1.0, max(0.1, self._peak / 3.0))
-        self._since_stress_s, self._valley, self._peak = 0.0, level, 0.0
-        return strength
+        # seen on its way up; how high it goes shows in how fast it rises
+        self._since_stress_s, self._valley = 0.0, level
+        return min(1.0, max(0.1, (prominence + 5.0 * rise) / 5.0))
 
 
 def _band_db(window: NDArray[np.float32]) -> float:

@@ -31,9 +31,14 @@ async function main(folder) {
   for (const name of fs.readdirSync(folder).filter((n) => n.endsWith('.png')).sort()) {
     const picture = tensorOf(path.join(folder, name));
     const aligned = await faceapi.detectSingleFace(picture, options).withFaceLandmarks().withFaceExpressions();
-    const plain = aligned && (await faceapi.detectSingleFace(picture, options).withFaceExpressions());
+    out[name] = null;
+    if (aligned) {
+      const cut = await faceapi.extractFaceTensors(picture, [aligned.detection.box]);
+      const plain = await faceapi.nets.faceExpressionNet.predictExpressions(cut[0]);
+      out[name] = { aligned: rounded(aligned.expressions), plain: rounded(plain) };
+      tf.dispose(cut);
+    }
     tf.dispose(picture);
-    out[name] = plain ? { aligned: rounded(aligned.expressions), plain: rounded(plain.expressions) } : null;
   }
   process.stdout.write(JSON.stringify(out));
 }

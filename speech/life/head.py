@@ -14,10 +14,10 @@ from animaface.speech.life.curves import lag_share, min_jerk, stroke
 
 _DEG = math.pi / 180.0
 SWAY_DEG: Final = (1.0, 0.35, 0.72)
-VOICE_DEG: Final = (1.5, 1.9, 0.9)
+VOICE_DEG: Final = (1.5, 1.2, 0.9)
 """Turn for the whole swing of the slow loudness."""
 POSTURE_DEG: Final = (0.85, 0.60, 0.55)
-BEAT_DEG: Final = 2.3
+BEAT_DEG: Final = 2.7
 BEAT_RISE_S: Final = 0.11
 _BEAT_FALL_S = 0.30
 _SWAY_TAU_S = 0.5
