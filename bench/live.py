@@ -99,12 +99,13 @@ def lips_against_sound(
     time_s = at_s - heard_s
     sealed = float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
     lips = count_lips(time_s, gap - sealed, gap - sealed, phones)
-    offsets = 1e3 * event_offsets_s(time_s, gap - sealed, *sound_events(phones))
-    own = 1e3 * event_offsets_s(*gap_of_take(wav), *sound_events(phones))
+    late_s, untold = event_offsets_s(time_s, gap - sealed, *sound_events(phones))
+    offsets = 1e3 * late_s
+    own = 1e3 * event_offsets_s(*gap_of_take(wav), *sound_events(phones))[0]
     told = {k: numbers[k] for k in ("ticks", "missed_share", "dropped_share", "drift_ppm") if k in numbers}
     if "first_heard_s" in numbers:
         told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - heard_s)
-    return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets),
+    return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets), "untold_share": untold,
             "mean_ms": float(offsets.mean()), "sd_ms": float(offsets.std()), "latest_99_ms": float(np.quantile(offsets, 0.99)),
             "median_ms": float(np.median(offsets)), "take_alone": {"mean_ms": float(own.mean()), "sd_ms": float(own.std()),
             "latest_99_ms": float(np.quantile(own, 0.99))}, **told}  # fmt: skip
@@ -131,18 +132,21 @@ def sound_events(phones: list[Phone]) -> tuple[np.ndarray, np.ndarray]:
 
 def event_offsets_s(
     time_s: np.ndarray, gap_m: np.ndarray, closures: np.ndarray, releases: np.ndarray
-) -> np.ndarray:
-    """Lateness of the lips at each closure and release: of the meeting and the parting of the closed spell that overlaps
-    the sound's own closure; lips that never met tell nothing here (they count as not closed)."""
+) -> tuple[np.ndarray, float]:
+    """(lateness of the lips at each closure and release, share of closures that told nothing).
+
+    Of the meeting and the parting of the closed spell that overlaps the sound's own closure. Nothing is told by lips
+    that never met, or did not part in the vowel between two closures: their spell belongs to both.
+    """
     closed = np.diff(np.concatenate([[0], (gap_m <= CLOSED_M).astype(int), [0]]))
     meets, parts = time_s[np.flatnonzero(closed == 1)], time_s[np.flatnonzero(closed == -1) - 1]
-    out = []
-    for start_s, end_s in zip(closures, releases, strict=True):
-        overlap = np.minimum(parts, end_s) - np.maximum(meets, start_s)
-        k = int(np.argmax(overlap))
-        if overlap[k] > -0.1 and parts[k] - meets[k] < _LONGEST_S:
-            out += [meets[k] - start_s, parts[k] - end_s]
-    return np.array(out)
+    overlap = np.minimum(parts, releases[:, None]) - np.maximum(meets, closures[:, None])
+    spell = np.argmax(overlap, axis=1)
+    met = overlap[np.arange(len(spell)), spell] > -0.1
+    alone = np.bincount(spell[met], minlength=len(meets))[spell] == 1
+    told = met & alone & (parts[spell] - meets[spell] < _LONGEST_S)
+    out = np.stack([meets[spell] - closures, parts[spell] - releases], axis=1)[told]
+    return out.ravel(), 1.0 - float(told.mean())
 
 
 # ---- from a microphone to the lips
@@ -294,7 +298,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, virtual_card() as card:
         scratch = Path(folder)
         for command in ("play", "live"):
-            found[command] = lips_against_sound(command, face, 12 if quick else 40, card, scratch)
+            found[command] = lips_against_sound(command, face, 12 if quick else 64, card, scratch)
         found["microphone"] = microphone(face, 10 if quick else 40, card, scratch)
         found["interruption"] = interruptions(face, 6 if quick else 20, scratch)
     found["drift"] = drift()

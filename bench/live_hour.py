@@ -68,7 +68,8 @@ def talk(face: str, minutes: float, folder: Path) -> dict[str, Any]:
         with reached(port) as agent:
             agent.recv(timeout=60.0)
             end_s = time.monotonic() + 60.0 * minutes
-            sample_s = time.monotonic() + 20.0  # networks are loaded, buffers have their size
+            # shared rings are touched slot by slot, and count as memory only then: they are full after 330 s
+            sample_s = time.monotonic() + (350.0 if minutes > 12.0 else 20.0)
             while time.monotonic() < end_s:
                 agent.send(json.dumps({"type": "start", "rate_hz": rate_hz}))
                 for k in range(0, len(samples), rate_hz // 10):
