@@ -76,6 +76,19 @@ class AskingPrompter(TerminalPrompter):
         return "/".join(options) if len(options) <= _FEW else f"Enter: {options[0]}, ?: list"
 
 
+class UnaskingPrompter(TerminalPrompter):
+    """Shows a terminal how far things are and asks nothing: every answer is the first or the default one, as where
+    the servos are simulated and are known to turn the right way."""
+
+    def confirm(self, question: str, *, default: bool = True) -> bool:
+        """Take the default."""
+        return default
+
+    def choose(self, question: str, options: Sequence[str]) -> str:
+        """Take the first."""
+        return options[0]
+
+
 def _line(question: str) -> str:
     err.print(question, end="", markup=False, soft_wrap=True)
     line = sys.stdin.readline()

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import platformdirs
 import typer
 
-from animaface.app.asking import AskingPrompter, ended_by_signals
-from animaface.app.console import LinesPrompter, TerminalPrompter, emit_json, out, table
+from animaface.app.asking import AskingPrompter, UnaskingPrompter, ended_by_signals
+from animaface.app.console import LinesPrompter, emit_json, out, table
 from animaface.app.motion import simulated_user_folder
 from animaface.calibration.folder import shipped_folder, user_folder
 from animaface.robot.config import FaceConfig, load_face
@@ -103,7 +103,7 @@ def run(
     guided = not sim and not progress_lines if guide is None else guide
     steps: dict[str, Any] = {"skip": skip or (), "again": again or (), "guide": guided}
     before = (target if target.is_dir() or not sim else shipped_folder(config.id)) if recalibrate else None
-    with ended_by_signals(), _prompter(guided, lines=progress_lines) as prompter:
+    with ended_by_signals(), _prompter(guided or not sim, lines=progress_lines) as prompter:
         if sim:
             session = _simulated(config, unfinished, prompter, options, seen_by_camera, model)
             try:
@@ -157,10 +157,10 @@ def _options(poses: int | None, *, quick: bool, camera: bool, seed: int) -> Any:
     return Options(poses=poses or _POSES, seed=seed)
 
 
-def _prompter(guided: bool, *, lines: bool) -> Any:
+def _prompter(asks: bool, *, lines: bool) -> Any:
     if lines:
         return LinesPrompter()
-    return AskingPrompter() if guided else TerminalPrompter()
+    return AskingPrompter() if asks else UnaskingPrompter()
 
 
 def _simulated(

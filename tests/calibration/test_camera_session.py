@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("mediapipe")
 pytest.importorskip("cv2")
 
+from animaface.app.commands.calibrate import _prompter
 from animaface.app.simulated import SimulatedStand, simulated_stand
 from animaface.calibration.bringup.walk import FINE, OTHER_WAY, walk
 from animaface.calibration.face_steps import FaceSteps
@@ -126,6 +127,20 @@ def test_the_first_walk_lets_servos_that_measure_judge_by_themselves() -> None:
     with pytest.raises(DeviceError, match="did not follow"):
         walk(robot, config, limits, made.clock, person, "jaw_open")
     made.world.block_servo("jaw_open", False)
+    robot.__exit__(None, None, None)
+
+
+def test_a_simulated_session_without_a_guide_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the first walk asked a terminal about simulated hobby servos, and a run without one ended there."""
+    monkeypatch.setattr(sys, "stdin", None)
+    config = load_face("bench4")
+    made = simulated_stand(config)
+    robot = made.open_robot()
+    robot.connect()
+    robot.arm()
+    with _prompter(False, lines=False) as silent:
+        found = walk(robot, config, Body.of(config).limits, made.clock, silent, "lid_upper_left")
+    assert found.by == "person"
     robot.__exit__(None, None, None)
 
 
