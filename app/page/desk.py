@@ -70,10 +70,17 @@ class Desk:
         if lost is not None:
             self.face.stop(f"page {lost}, which drove the face, does not answer any more")
 
-    def act(self, page: int, message: Message) -> None:
-        """Do it. Raises InputError and what the face raises; `start` may take a while when it revives."""
+    def act(self, page: int, message: Message, stops: int | None = None) -> None:
+        """Do it. Raises InputError and what the face raises; what is SLOW may take a while.
+
+        `stops`: of the face when the message came: a start that was overtaken by a STOP starts nothing.
+        """
         if message.kind not in FOR_EVERYBODY and not self.helm.take(page):
             raise InputError("another page drives the face", next_step="take over first")
+        if message.kind == "start":
+            self._take(page, from_others=False)
+            self.face.wake(stops)
+            return
         handler: Callable[..., None] = getattr(self, f"_{message.kind}")
         handler(page, **message.fields)
 
@@ -121,10 +128,6 @@ class Desk:
     def _leave(self, page: int) -> None:
         if self.helm.leave(page):
             self.face.stop("the page that drove the face let go")
-
-    def _start(self, page: int) -> None:
-        self._take(page, from_others=False)
-        self.face.wake()
 
     def _watch(self, page: int, picture: bool) -> None:
         """The server keeps who wants pictures."""

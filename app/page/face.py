@@ -73,7 +73,9 @@ class PageFace:
         self._helm = helm
         self._tape: Replay | None = None
         self._taken = 0
-        self._moving = threading.Lock()
+        self.stops = 0
+        """STOPs so far: one that comes while the face wakes must win."""
+        self._waking, self._moving = threading.Lock(), threading.Lock()
         self._ending = threading.Event()
         self.frames = Styled(config, motion)
         self.hand = Hand(config, motion, self.frames)
@@ -131,26 +133,33 @@ class PageFace:
 
     # ---- from any thread
 
-    def wake(self) -> None:
-        """The face begins to live, led in smoothly. Raises DeviceError when its process can't be revived."""
-        with self._moving:
-            if self.awake:
-                return
+    def wake(self, stops: int | None = None) -> None:
+        """The face begins to live, led in smoothly, unless it was stopped since `stops` was told.
+
+        Raises DeviceError when its process can't be revived.
+        """
+        asked = self.stops if stops is None else stops
+        with self._waking:
             self.control.revive()
-            self.control.play()
-            self.hand.wake(self.clock.now_s())
-            self.awake, self.why_at_rest = True, ""
+            with self._moving:
+                if self.stops != asked:
+                    self.control.begin_rest()  # a process that was revived is on its way
+                elif not self.awake:
+                    self.control.play()
+                    self.hand.wake(self.clock.now_s())
+                    self.awake, self.why_at_rest = True, ""
 
     def stop(self, why: str) -> None:
         """STOP: no more commands, the voice is silent, the face goes to rest; returns at once."""
-        was_awake = self.awake
-        self.awake = False
-        if was_awake or not self.why_at_rest:
-            self.why_at_rest = why
-        try:
-            self.control.begin_rest()
-        except AnimafaceError as e:  # its process is gone: the servos do their on_loss by themselves
-            self.told.append(str(e))
+        with self._moving:
+            self.stops += 1
+            if self.awake or not self.why_at_rest:
+                self.why_at_rest = why
+            self.awake = False
+            try:
+                self.control.begin_rest()
+            except AnimafaceError as e:  # its process is gone: the servos do their on_loss by themselves
+                self.told.append(str(e))
         self.hush()
         self.hand.let_go()
 

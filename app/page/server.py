@@ -162,15 +162,15 @@ class PageServer:
             if message.kind == "watch":
                 page.wants_picture = bool(message.fields["picture"])
             if message.kind in SLOW:  # a STOP must get through meanwhile
-                self._beside(self._act_slowly(number, page, message))
+                self._beside(self._act_slowly(number, page, message, self._desk.face.stops))
                 return
             self._desk.act(number, message)
         except AnimafaceError as e:
             await page.connection.send(_error(e))
 
-    async def _act_slowly(self, number: int, page: _Page, message: Message) -> None:
+    async def _act_slowly(self, number: int, page: _Page, message: Message, stops: int) -> None:
         try:
-            await asyncio.to_thread(self._desk.act, number, message)
+            await asyncio.to_thread(self._desk.act, number, message, stops)
         except AnimafaceError as e:
             await self._send(page, _error(e))
 

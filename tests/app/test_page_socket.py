@@ -236,6 +236,20 @@ def test_who_only_watches_moves_nothing_but_may_stop(desk: _Desk) -> None:
         page.close()
 
 
+def test_a_stop_that_overtakes_a_start_wins(desk: _Desk) -> None:
+    """`start` may take seconds and is done beside; a STOP sent right behind it was once undone by it."""
+    page, before = desk.open(), desk.face.stops
+    for _ in range(30):
+        page.say("start")
+        page.say("stop")
+    page.wait(lambda p: desk.face.stops == before + 30)
+    time.sleep(1.0)
+    assert not desk.face.awake
+    page.say("start")
+    page.wait(lambda p: p.vitals.get("awake", False))
+    page.close()
+
+
 def test_a_dead_control_process_means_rest_and_start_brings_it_back(desk: _Desk) -> None:
     page = desk.open()
     page.say("start")
