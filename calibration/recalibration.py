@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration import drift, folder
+from animaface.calibration.camera.delay import measure_delay
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.learn import Learned, learn_inverse, load_learned
 from animaface.calibration.options import Options, Stand
@@ -68,9 +69,14 @@ def _watch(face: FaceSteps, poses: int, o: Options) -> tuple[Recording, Recordin
     """(poses to learn from, a path to judge by), with the robot released again at the end."""
     config, body = face.stand.config, face.body
     with face.moving():
-        path = drift.recalibration_path(body, poses, o.seed, o.frame_hz)
+        path, detector = drift.recalibration_path(body, poses, o.seed, o.frame_hz), face.stand.detector
+        face.recorder.look(body.neutral_u, 20, settle_s=1.0)
+        detector.learn_rest(20)
+        if not detector.delay_known:
+            detector.delay_s = measure_delay(
+                face.recorder, config, body.neutral_u, face.stand.flash, o.seed
+            ).delay_s
         face.recorder.go(path[0], 0.5)
-        face.stand.detector.learn_rest(20)
         seen = face.recorder.record(path, frame_hz=o.frame_hz, progress=face.progress("recalibration"))
         judge = exam_path(config, o.seed + 5, swing_s=_CHECK_SWING_S, takes=1)
         face.recorder.go(judge[0], 0.5)
