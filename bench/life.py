@@ -109,12 +109,12 @@ def saccade_error() -> float:
 
 
 def measure(samples: np.ndarray) -> dict[str, float]:
-    started = time.perf_counter()
+    started = time.process_time()
     prosody = ProsodyTracker().push(samples)
     mood = EmotionLayer().advance(prosody)
     lives = [Life(seed).advance(prosody, mood) for seed in SEEDS]
     seconds = len(prosody) / RATE_HZ
-    cost_ms = (time.perf_counter() - started) / seconds / len(lives) * 1e3
+    cost_ms = (time.process_time() - started) / seconds / len(lives) * 1e3
     silence = ProsodyFrames.silence(int(300 * RATE_HZ))
     listening = [Life(seed).advance(silence, EmotionLayer().advance(silence)) for seed in SEEDS]
     moving = np.mean([(np.abs(np.diff(life.head_rad, axis=0)).max(axis=1) > 0).mean() for life in listening])

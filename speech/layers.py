@@ -45,7 +45,7 @@ CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClos
 _LIPS = np.concatenate([OPENERS, CLOSERS])
 SPEECH_BUDGET: Final[dict[str, float]] = {
     "jawOpen": 0.14, "mouthUpperUp": 0.30, "mouthLowerDown": 0.25, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
-    "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.80, "mouthClose": 0.0,
+    "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.50, "mouthClose": 0.0,
 }  # fmt: skip
 """The most that an expression may add to a lip-critical shape while somebody speaks."""
 TOTAL_BUDGET: Final = 1.3
@@ -118,7 +118,7 @@ def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array
         speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
     )
     shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
-    shapes[:, _SNEER] *= (0.3 + 0.7 * room)[:, None]
+    shapes[:, _SNEER] *= (0.22 + 0.78 * room)[:, None]
     return shapes
 
 
