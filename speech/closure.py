@@ -31,20 +31,20 @@ _N_SHAPES = len(ARKIT_INDEX)
 
 @dataclass(frozen=True)
 class ClosureSettings:
-    """Doubt and certainty are likelihoods; times count frames of 1/60 s; gaps are jawOpen - mouthClose.
+    """Doubt and certainty are likelihoods of a touch; times count frames of 1/60 s; gaps are jawOpen - mouthClose.
 
     A missed m, b or p is seen at once, a narrow n hardly, so the lips are certain early: a stranger's m is
     often heard as an n.
     """
 
-    doubt: float = 0.12
-    certain: float = 0.40
+    doubt: float = 0.08
+    certain: float = 0.14
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
-    attack_frames: float = 3.0
-    hold_frames: int = 2
-    release_frames: float = 3.0
-    sealed_gap: float = 0.012
+    attack_frames: float = 2.0
+    hold_frames: int = 1
+    release_frames: float = 2.0
+    sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04
     teeth_jaw: float = 0.09
@@ -91,12 +91,15 @@ class ClosureLayer:
         for row, (lips, teeth), vowel in zip(rows, touch.tolist(), (now @ _IS_OPEN).tolist(), strict=True):
             seal = self._seal.step(lips)
             bite = self._teeth.step(teeth) * (1.0 - seal)
-            self._kept(row, seal, bite, vowel)
+            self._kept(row, seal, bite, vowel, self.settings.sealed_gap * (1.0 - lips))
         out[:, _TOUCHED] = rows
         return out
 
-    def _kept(self, row: list[float], seal: float, bite: float, vowel: float) -> None:
-        """Hold the rules in one frame's row (in the order of _TOUCHED), in place."""
+    def _kept(self, row: list[float], seal: float, bite: float, vowel: float, sealed_gap: float) -> None:
+        """Hold the rules in one frame's row (in the order of _TOUCHED), in place.
+
+        A sure seal is deeper than a doubtful one, as a real b is deeper than a narrow n.
+        """
         s = self.settings
         lack = vowel * s.open_vowel_gap * (1.0 - seal) * (1.0 - bite) - (row[0] - row[1])
         if lack > 0.0:
@@ -111,5 +114,5 @@ class ClosureLayer:
             row[7] = max(row[7], s.teeth_shrug * bite)
         if seal > 0.0:
             row[0] -= seal * max(row[0] - s.sealed_jaw, 0.0)
-            row[1] += seal * max(row[0] - row[1] - s.sealed_gap, 0.0)
+            row[1] += seal * max(row[0] - row[1] - sealed_gap, 0.0)
             row[2:7] = [x * (1.0 - seal) for x in row[2:7]]

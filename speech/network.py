@@ -76,8 +76,8 @@ class SpeechNetwork:
         """features[K, F] of K frames, K >= 1 -> (output, next state)."""
         curves, now, touch, *after = self._session.run(self._outputs, {"features": features[None], **state})
         curves, now, touch = curves[0], now[0], touch[0]
-        if touch.shape[1] == len(PHONES):
-            touch = np.minimum(2.0 * (now + 0.5 * (touch - now)) @ _TOUCHING, np.float32(1.0))
+        if touch.shape[1] == len(PHONES):  # weights that tell phones ahead (33 ms) and no touch of their own
+            touch = (now + 0.5 * (touch - now)) @ _TOUCHING
         return NetworkOutput(curves, now, touch), dict(zip(STATES, after, strict=True))
 
 

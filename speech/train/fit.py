@@ -158,16 +158,19 @@ def fit(
     *,
     rank: int = 0,
     world: int = 1,
+    begin: SpeechNet | None = None,
 ) -> tuple[SpeechNet, NDArray[np.float32], NDArray[np.float32]]:
     """groups: (share of the rows, examples) -> (network averaged over the steps, [C] mean, [C] sd).
 
-    curves = output * sd + mean, with the scales of the first group. With world > 1 every process sees other
+    curves = output * sd + mean, with the scales of the first group. `begin`: the network to go on with. With world > 1 every process sees other
     rows and the gradients are averaged (DistributedDataParallel).
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng((config.seed, rank))
     mean, sd = scales_of(groups[0][1])
     net = SpeechNet(model_config)
+    if begin is not None:
+        net.load_state_dict(begin.state_dict())
     trained: Any = torch.nn.parallel.DistributedDataParallel(net) if world > 1 else net
     slow = torch.optim.swa_utils.AveragedModel(
         net, avg_fn=lambda slow_w, w, _: slow_w + (1 - config.average) * (w - slow_w)
