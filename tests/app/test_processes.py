@@ -54,10 +54,11 @@ def _control_pid(child: "subprocess.Popen[bytes]") -> int:
     return found[0]
 
 
-def _wait_until_it_speaks(truth: Path) -> None:
+def _wait_until_it_speaks(child: "subprocess.Popen[bytes]", truth: Path) -> None:
     end_s = time.monotonic() + 60.0
     while time.monotonic() < end_s:
         time.sleep(0.2)
+        assert child.poll() is None, child.communicate()
         if truth.is_file() and truth.stat().st_size > 100_000:
             time_s, shaft = _shaft(truth)
             recent = shaft[time_s > time_s[-1] - 0.5]
@@ -72,7 +73,7 @@ def test_a_killed_control_process_is_replaced_and_the_face_speaks_on(
     sim, truth = simulated
     child = _speak(sim)
     pid = _control_pid(child)
-    _wait_until_it_speaks(truth)
+    _wait_until_it_speaks(child, truth)
     killed_s = time.monotonic()
     os.kill(pid, signal.SIGKILL)
     out, complaints = child.communicate(timeout=60)
@@ -89,7 +90,7 @@ def test_a_pipeline_that_hangs_lets_the_face_rest_and_one_that_wakes_drives_it_a
     sim, truth = simulated
     child = _speak(sim)
     _control_pid(child)
-    _wait_until_it_speaks(truth)
+    _wait_until_it_speaks(child, truth)
     time_s, shaft = _shaft(truth)
     rest = float(shaft[0])
     stopped_s = time.monotonic()
@@ -108,7 +109,7 @@ def test_a_pipeline_that_is_killed_leaves_a_face_at_rest(simulated: tuple[SimPro
     sim, truth = simulated
     child = _speak(sim)
     control = _control_pid(child)
-    _wait_until_it_speaks(truth)
+    _wait_until_it_speaks(child, truth)
     rest = float(_shaft(truth)[1][0])
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
