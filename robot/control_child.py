@@ -156,8 +156,10 @@ def _serve(setup: dict[str, Any], out: TextIO) -> None:
         signal.signal(signal.SIGTERM, child.stop)
         signal.signal(signal.SIGINT, child.stop)
         report = robot.connect()
-        threading.Thread(target=child.listen, args=(sys.stdin,), daemon=True).start()
         granted = realtime.prepare(fifo=bool(setup["fifo"]))
+        # after `prepare`: it inherits the priority. A thread without it that is put aside while it holds the
+        # interpreter's lock would hold up the loop, whatever the loop's own priority.
+        threading.Thread(target=child.listen, args=(sys.stdin,), daemon=True).start()
         emit(out, "ready", dropped=report.dropped, warning=report.warning, granted=granted)
         child.run()
 
