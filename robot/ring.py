@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from animaface.robot.face.errors import InputError
 
 _MAGIC = 0x414E494D_52494E47
+_PREFIX = "animaface-"
 _HEAD = 8  # 64-bit words: magic, slots, width, rows written, the rest is free
 
 
@@ -39,7 +40,10 @@ class Ring:
     def create(cls, slots: int, width: int) -> Self:
         """A new ring in shared memory; `path` names it for `attach`. Gone after `close`."""
         folder = Path("/dev/shm")
-        handle, name = tempfile.mkstemp(prefix="animaface-", dir=folder if folder.is_dir() else None)
+        _sweep(folder)
+        handle, name = tempfile.mkstemp(
+            prefix=f"{_PREFIX}{os.getpid()}-", dir=folder if folder.is_dir() else None
+        )
         size = 8 * (_HEAD + slots * (width + 2))
         with os.fdopen(handle, "r+b") as f:
             f.truncate(size)
@@ -107,6 +111,15 @@ class Ring:
         self._head, self._words, self._rows = empty.ravel(), empty, empty.view(np.float64)
         with contextlib.suppress(BufferError):  # somebody still holds a view; it goes with them
             self._memory.close()
+
+
+def _sweep(folder: Path) -> None:
+    """Rings of processes that were killed lie in memory until somebody takes them away."""
+    for path in folder.glob(f"{_PREFIX}*-*"):
+        pid = path.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def row(*parts: float | Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
