@@ -52,8 +52,8 @@ class Settings:
     hidden: int = 160
     seed: int = 0
     temperature: float = 1.1
-    unsure: float = 0.35
-    sure: float = 0.8
+    unsure: float = 0.47
+    sure: float = 0.87
 
 
 @dataclass(frozen=True)
