@@ -27,6 +27,7 @@ from animaface.calibration.camera.detector import CameraDetector
 from animaface.calibration.camera.face_mesh import Sighting
 from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
 from animaface.calibration.face_steps import FaceSteps
+from animaface.calibration.folder import config_hash
 from animaface.calibration.lags import answer_of, step_path
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.paths import exam_path
@@ -41,6 +42,7 @@ from animaface.selfmodel.train import TrainOptions
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "camera.json"
+WORK = HERE.parent / "out" / "bench_camera"
 out = Console()
 
 
@@ -102,7 +104,7 @@ def true_lags(config: FaceConfig, seed: int) -> dict[str, float]:
     eye = SimulatedDetector(stand.world.plant, stand.clock, frames_per_s=250.0, noise_m=0.0, delay_s=0.0)
     steps = FaceSteps(
         Stand(config, stand.open_robot, eye, stand.clock, ScriptedPrompter()),
-        Work(Path(tempfile.mkdtemp())),
+        Work(WORK / "true_lags"),
         Options(),
     )
     lags = {}
@@ -116,43 +118,51 @@ def true_lags(config: FaceConfig, seed: int) -> dict[str, float]:
     return lags
 
 
-def one_seed(config: FaceConfig, seed: int, poses: int, *, active: bool = True) -> dict[str, Any]:
+def one_seed(
+    config: FaceConfig, seed: int, poses: int, *, active: bool = True, lags: bool = True
+) -> dict[str, Any]:
     """Everything about one seed."""
     made = simulated_stand(config, seed=seed, landmarks="camera")
     detector = made.detector
     assert isinstance(detector, CameraDetector)
     options = replace(Options.camera(poses, seed), active=active)
     took: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        work = Work(Path(folder) / "work")
-        work.begin({"seed": seed})
-        stand = Stand(config, made.open_robot, detector, made.clock, ScriptedPrompter(), made.flash)
-        steps = FaceSteps(stand, work, options)
-        with steps.moving():
-            for name, do in (("neutral", steps.neutral), ("camera", steps.camera), ("lags", steps.lags)):
-                took[name] = timed(do)
-                out.print(f"seed {seed}: {name} {took[name]}")
-            truth, network = TruthLog(made), Network(detector)
-            rest_m = made.world.plant.landmarks_m()
-            took["babbling"] = timed(steps.babbling)
-            out.print(f"seed {seed}: babbling {took['babbling']}")
-            truth.on = False
-            exam = _true_exam(config, steps, made, seed)
-        recordings = [r for r in steps.recordings() if np.ptp(r.landmarks_m, axis=0).max() > 0]
-        neutral = work.arrays("neutral") or {}
-        pixel_m = 1e-3 * float(detector.facts()["mm a pixel"])
-        result = {
-            "pictures": detector.facts(), "jitter_mm": 1e3 * float(neutral["jitter_m"]), "took_s": took,
-            "delay_ms": _delay(made, work), "lags_ms": _lags(config, steps, seed),
-            "landmarks": _landmarks(recordings, truth, rest_m, neutral["landmarks_m"], pixel_m),
-            "network_alone": network.against(truth, rest_m, pixel_m, recordings[-1].frame_s[-1]),
-        }  # fmt: skip
-        started = time.process_time(), time.monotonic()
-        learned = learn.learn_face(steps.recordings(), steps.response(), steps.observed(), neutral["landmarks_m"],
-                                   TrainOptions(seed=seed), lambda done, total: None)  # fmt: skip
-        took["self-model"] = since(started)
-    result["self_model"] = _scored(learned, steps.recordings(), exam, rest_m)
+    work = Work(WORK / f"{config.id}_{seed}_{poses}")
+    if work.begin({"seed": seed, "poses": poses, "active": active, "config": config_hash(config)}):
+        out.print(f"taking up {work.folder.name}")
+        work.forget("babbling*")  # the truth beside it went with the run that recorded it
+    stand = Stand(config, made.open_robot, detector, made.clock, ScriptedPrompter(), made.flash)
+    steps = FaceSteps(stand, work, options)
+    steps.recall()
+    with steps.moving():
+        for name, do in (("neutral", steps.neutral), ("camera", steps.camera), ("lags", steps.lags))[
+            : 3 if lags else 2
+        ]:
+            took[name] = timed(do)
+            out.print(f"seed {seed}: {name} {took[name]}")
+        truth, network = TruthLog(made), Network(detector)
+        rest_m = made.world.plant.landmarks_m()
+        took["babbling"] = timed(steps.babbling)
+        out.print(f"seed {seed}: babbling {took['babbling']}")
+        truth.on = False
+        exam = _true_exam(config, steps, made, seed)
+    everything = steps.recordings()
+    recordings = [r for r in everything if np.ptp(r.landmarks_m, axis=0).max() > 0]  # the head's part rests
+    neutral = work.arrays("neutral") or {}
+    pixel_m = 1e-3 * float(detector.facts()["mm a pixel"])
+    result = {
+        "pictures": detector.facts(), "jitter_mm": 1e3 * float(neutral["jitter_m"]), "took_s": took,
+        "delay_ms": _delay(made, work), "lags_ms": _lags(config, steps, seed) if lags else {},
+        "landmarks": _landmarks(recordings, truth, rest_m, neutral["landmarks_m"], pixel_m),
+        "network_alone": network.against(truth, rest_m, pixel_m, recordings[-1].frame_s[-1]),
+    }  # fmt: skip
+    started = time.process_time(), time.monotonic()
+    learned = learn.learn_face(everything, steps.response(), steps.observed(), neutral["landmarks_m"],
+                               TrainOptions(seed=seed), lambda done, total: None)  # fmt: skip
+    took["self-model"] = since(started)
+    result["self_model"] = _scored(learned, everything, exam, rest_m)
     detector.close()
+    work.clear()
     return result
 
 
@@ -286,6 +296,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--poses", type=int, default=500)
     parser.add_argument("--random", action="store_true", help="random babbling instead of active")
+    parser.add_argument("--no-lags", action="store_true", help="lags as the config says, for a quick look")
     parser.add_argument("--session", action="store_true", help="time the whole session too")
     args = parser.parse_args()
     config = load_face(args.face)
@@ -293,7 +304,9 @@ def main() -> None:
     old = kept.get(args.face, {})
     result = old if old.get("poses") == args.poses else {"face": args.face, "poses": args.poses, "seeds": {}}
     for seed in args.seeds:
-        result["seeds"][str(seed)] = one_seed(config, seed, args.poses, active=not args.random)
+        result["seeds"][str(seed)] = one_seed(
+            config, seed, args.poses, active=not args.random, lags=not args.no_lags
+        )
         kept[args.face] = result
         RESULT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
     if args.session:

@@ -36,6 +36,11 @@ def eye_rims() -> Index:
     return np.array(sorted(_EYES), dtype=np.int64)
 
 
+def lip_landmarks() -> Index:
+    """The landmarks of both lips."""
+    return np.array([i for r in ("upper_lip", "lower_lip") for i in regions()[r]], dtype=np.int64)
+
+
 @cache
 def near_mouth() -> Array:
     """[468] 1 on lips and corners, falling to 0 within some neighbours of them."""
