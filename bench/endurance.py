@@ -166,7 +166,7 @@ class Endurance:
                 self.complaints.append(f"{began_s:.1f} s: still faulty a minute later: {left}")
         gc.collect()
         kib = rss_kib() + (rss_kib(self.other_pid) if self.other_pid else 0)
-        kept = len(self.robot.events) + len(self.memory)  # the newest 200 events, and these rows
+        kept = len(self.robot.events)  # the newest 200, which the robot keeps
         self.memory.append((self.clock.now_s(), kib, len(gc.get_objects()) - kept))
 
     def _one_fault(self, at_s: float) -> None:
