@@ -51,7 +51,6 @@ class SpeechNetwork:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")  # states fade out in silence
         try:
             self._session = ort.InferenceSession(
                 str(path), options, providers=providers(ort.get_available_providers())
