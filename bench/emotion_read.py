@@ -12,6 +12,7 @@ docs/pictures/emotions.png (a strip to look at; contempt is only shown).
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -169,6 +170,12 @@ def main() -> None:
     ap.add_argument("--portraits", type=Path)
     ap.add_argument("--keep", type=Path, help="folder to keep the pictures in")
     given = ap.parse_args()
+    if (
+        shutil.which("node") is None
+        or not (given.node_modules or HERE / "emotion_reader" / "node_modules").is_dir()
+    ):
+        Console().print("not read: needs node and the classifier: cd bench/emotion_reader && npm install")
+        return
     config = load_face(given.face)
     motion = motion_of(config, sim=True, calibration=given.calibration)
     said = sentences(given.sentences)
