@@ -185,6 +185,7 @@ def fit(
         Sampler(groups, config.length, config.batch, config.seed + 1000 * rank),
         time.perf_counter(),
     )
+    torch.set_flush_denormal(True)  # of the whole thread: taken back below
     for step in range(config.steps):
         batch = sample()
         curves, phones, *after = trained(torch.from_numpy(masked(batch.features, rng)), *carried.next())
@@ -199,5 +200,6 @@ def fit(
         if step % 50 == 49 and rank == 0:
             parts = ", ".join(f"{k} {v:.3f}" for k, v in told.items())
             log.info("step %d: %s, %.0f s", step + 1, parts, time.perf_counter() - started)
+    torch.set_flush_denormal(False)
     net.load_state_dict(slow.module.state_dict())
     return net.eval(), mean, sd

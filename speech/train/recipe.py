@@ -27,7 +27,7 @@ from animaface.speech.train.model import ModelConfig, SpeechNet
 
 log = logging.getLogger(__name__)
 CONFIG = Path(__file__).parent / "speech.yaml"
-"""The config of the shipped weights."""
+"""What a training does when it is told nothing else."""
 LARGEST_GAIN = 8.0
 FINISH = {"real": 0.54, "varied": 0.18, "transferred": 0.1, "taught": 0.13}
 """Shares of the rows in the last steps, nearer to what was filmed; the others stay."""
@@ -102,7 +102,6 @@ def train(
     """
     started = time.perf_counter()
     torch.set_num_threads(recipe.threads)
-    torch.set_flush_denormal(True)
     grid = GridSpeaker(data / "grid_s1", for_training=True)
     names, tuning = training(grid.clips), validation(grid.clips)
     apart = len(held_out(grid.clips))

@@ -13,11 +13,11 @@ if ctypes.util.find_library("espeak-ng") is None and importlib.util.find_spec("e
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-import languages  # noqa: E402
+import languages
 
-from animaface.speech.network import SpeechNetwork  # noqa: E402
-from animaface.speech.phones import PHONES  # noqa: E402
-from animaface.speech.train.espeak import IPA, ipa_class, shared_espeak  # noqa: E402
+from animaface.speech.network import SpeechNetwork
+from animaface.speech.phones import PHONES
+from animaface.speech.train.espeak import IPA, ipa_class, shared_espeak
 
 
 @pytest.fixture(scope="module")
