@@ -55,7 +55,7 @@ def measure_delay(
             found.append(one)
     if flash is not None and not found:
         random = np.random.default_rng([seed, 7])
-        switches = 0.3 + np.cumsum(random.uniform(0.15, 0.3, 10))
+        switches = 0.3 + np.cumsum(random.uniform(0.15, 0.3, 20))
         found.append(_by_lamp(recorder.flash(flash, neutral_u, switches.tolist())))
         flash(False)
     good = [f for f in found if f.unexplained < _WORST]
