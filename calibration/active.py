@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 _IMAGINED: Final = 12
 """Pieces that are thought through for each one that is driven."""
+_FEWEST_POSES: Final = 50
+"""Before that an ensemble has nothing to disagree about."""
 
 
 @dataclass
@@ -36,10 +38,11 @@ class Curiosity:
     model: SelfModel | None = None
 
     def next_path(self, recordings: Sequence[Recording], seconds: float, frame_hz: float) -> Array:
-        """[T, N] the piece to drive next, given what was recorded so far (nothing: any smooth piece)."""
+        """[T, N] the piece to drive next, given what was recorded so far (next to nothing: any smooth piece)."""
+        known = sum(len(r.frame_s) for r in recordings)
         pieces = [
             babbling_path(self.body, seconds, 104_729 + 1000 * self.seed + _IMAGINED * len(recordings) + k)
-            for k in range(_IMAGINED if recordings else 1)
+            for k in range(_IMAGINED if known >= _FEWEST_POSES else 1)
         ]
         if len(pieces) == 1:
             return pieces[0]
