@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.camera.face_mesh import FaceMesh, Sighting, head_angles
-from animaface.calibration.camera.model import need_opencv
+from animaface.calibration.camera.pictures import Gray, PictureDetector
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.rest import Rest
 from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
@@ -20,14 +20,12 @@ from animaface.robot.face.errors import CalibrationError
 from animaface.robot.face.landmarks import INTEROCULAR_M, N_LANDMARKS, N_VERTICES
 
 Array = NDArray[np.float64]
-Gray = NDArray[np.float32]
 
 _SHARP_SHARE: Final = 0.45
 """A picture less sharp than this share of those at rest is thrown away."""
 _MISFIT: Final = 0.05
 _TURNED_RAD: Final = 0.12
 """A head turned farther from rest than this shows its skin from another side: only its pose is told."""
-_GLANCE_PX: Final = (128, 96)
 
 
 @dataclass
@@ -46,18 +44,17 @@ class Tally:
                 "outliers": self.outliers}  # fmt: skip
 
 
-class CameraDetector:
+class CameraDetector(PictureDetector):
     """Landmarks from pictures. Before `learn_rest` frames show the face as the network sees it."""
 
     def __init__(
         self, source: PictureSource, mesh: FaceMesh, *, eyes_m: float = INTEROCULAR_M, delay_s: float = 0.0
     ) -> None:
-        self.delay_s = delay_s
+        super().__init__(source, delay_s=delay_s)
         self.tally = Tally()
         self.on_sighting: Callable[[float, Sighting], None] = lambda time_s, sighting: None
         """Told of every face the network found, for a look at the network alone."""
-        self._source, self._mesh, self._eyes_m = source, mesh, eyes_m
-        self._cv2 = need_opencv()
+        self._mesh, self._eyes_m = mesh, eyes_m
         self._recent: deque[tuple[Sighting, Gray, float]] = deque(maxlen=40)
         self._rest: Rest | None = None
         self._registration: Registration | None = None
@@ -67,31 +64,7 @@ class CameraDetector:
         """Which camera."""
         return f"{self._source.name}, face mesh"
 
-    @property
-    def delay_known(self) -> bool:
-        """A camera does not tell."""
-        return False
-
-    @property
-    def plane(self) -> bool:
-        """Depth is the network's guess, so only the image plane counts."""
-        return True
-
     # ---- frames
-
-    def grab(self, not_before_s: float = -np.inf) -> Grab | None:
-        """See LandmarkDetector."""
-        found = self._source.poll(not_before_s + self.delay_s)
-        return None if found is None else Grab(found[0] - self.delay_s, found[1])
-
-    def glance(self, grab: Grab) -> Array:
-        """See LandmarkDetector: a small gray picture."""
-        small = self._cv2.resize(self._gray(grab.data), _GLANCE_PX, interpolation=self._cv2.INTER_AREA)
-        return np.asarray(small, dtype=np.float64).ravel()
-
-    def _gray(self, picture: Picture) -> Gray:
-        out: Gray = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY).astype(np.float32)
-        return out
 
     def see(self, grab: Grab) -> LandmarkFrame | None:
         """See LandmarkDetector."""
@@ -182,5 +155,5 @@ class CameraDetector:
 
     def close(self) -> None:
         """See LandmarkDetector."""
-        self._source.close()
+        super().close()
         self._mesh.close()

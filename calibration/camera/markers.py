@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.camera.model import need_opencv
+from animaface.calibration.camera.pictures import PictureDetector
 from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
 from animaface.calibration.camera.sources import Picture, PictureSource
 from animaface.calibration.detector import Grab, LandmarkFrame
@@ -25,7 +26,6 @@ Array = NDArray[np.float64]
 _ANCHORS: Final = 3
 _DOT_NEAR_M: Final = 0.006
 _DOT_JUMP_M: Final = 0.012
-_GLANCE_PX: Final = (128, 96)
 
 
 def marker_sheet(marker_mm: float = 6.0, dpi: int = 300) -> NDArray[np.uint8]:
@@ -48,14 +48,12 @@ def marker_sheet(marker_mm: float = 6.0, dpi: int = 300) -> NDArray[np.uint8]:
     return page
 
 
-class MarkerDetector:
+class MarkerDetector(PictureDetector):
     """Marks in pictures as landmarks, measured in the plane of the picture."""
 
     def __init__(self, source: PictureSource, *, eyes_m: float = INTEROCULAR_M, delay_s: float = 0.0) -> None:
         """`eyes_m`: from eye to eye, which says how large the face is that the marks sit on."""
-        self.delay_s = delay_s
-        self._cv2 = need_opencv()
-        self._source = source
+        super().__init__(source, delay_s=delay_s)
         self._size = eyes_m / float(np.linalg.norm(neutral_m()[473] - neutral_m()[468]))
         self._home_m = neutral_m() * self._size
         aruco = self._cv2.aruco
@@ -71,27 +69,6 @@ class MarkerDetector:
     def name(self) -> str:
         """Which camera, and what it looks for."""
         return f"{self._source.name}, markers"
-
-    @property
-    def delay_known(self) -> bool:
-        """A camera does not tell."""
-        return False
-
-    @property
-    def plane(self) -> bool:
-        """A mark's depth is not measured."""
-        return True
-
-    def grab(self, not_before_s: float = -np.inf) -> Grab | None:
-        """See LandmarkDetector."""
-        found = self._source.poll(not_before_s + self.delay_s)
-        return None if found is None else Grab(found[0] - self.delay_s, found[1])
-
-    def glance(self, grab: Grab) -> Array:
-        """See LandmarkDetector: a small gray picture."""
-        gray = self._cv2.cvtColor(grab.data, self._cv2.COLOR_RGB2GRAY)
-        small = self._cv2.resize(gray, _GLANCE_PX, interpolation=self._cv2.INTER_AREA)
-        return np.asarray(small, dtype=np.float64).ravel()
 
     def see(self, grab: Grab) -> LandmarkFrame | None:
         """See LandmarkDetector. None when too few of the marks that never move are seen."""
@@ -177,7 +154,3 @@ class MarkerDetector:
         """See LandmarkDetector."""
         return {"pictures": self._used + self._lost, "used": self._used, "no face": self._lost, "blurred": 0,
                 "outliers": 0, "marks": len(self._rest), "eyes_mm": round(1e3 * INTEROCULAR_M * self._size, 1)}  # fmt: skip
-
-    def close(self) -> None:
-        """See LandmarkDetector."""
-        self._source.close()
