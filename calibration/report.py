@@ -115,7 +115,7 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
         name = row["name"]
         if not row["asked_mm"]:
             cards.append(
-                f"<div class=card><h3>{escape(name)}</h3>moves no landmark: driven by the hand map</div>"
+                f"<div class=card><h3>{escape(name)}</h3>moves no landmark by itself</div>"
             )
             continue
         flag = "<span class=flag>out of reach</span>" if row["reachable"] < _OUT_OF_REACH else ""
