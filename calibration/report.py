@@ -114,9 +114,7 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
     for row in rows:
         name = row["name"]
         if not row["asked_mm"]:
-            cards.append(
-                f"<div class=card><h3>{escape(name)}</h3>moves no landmark by itself</div>"
-            )
+            cards.append(f"<div class=card><h3>{escape(name)}</h3>moves no landmark by itself</div>")
             continue
         flag = "<span class=flag>out of reach</span>" if row["reachable"] < _OUT_OF_REACH else ""
         cards.append(
