@@ -3,6 +3,7 @@
 60 fixed targets (seeded), a third of them poses the face can reach, the others ARKit shapes and expressions in the
 face's size, not shrunk. Error: rms over the 478 landmarks of the settled simulated face. Optimum: Gauss-Newton by
 finite differences on the simulator from our answer and three other starts. Score: (ours - best) / (neutral - best).
+A target on which the best is no better than the neutral face (mouthClose of a shut jaw) has no score.
 Slow: some minutes on two free cores.
 """
 
@@ -32,6 +33,7 @@ from animaface.selfmodel.runtime import FaceInverse
 from animaface.sim.body.face import SimFace
 from animaface.sim.plant import Drive
 
+_LEAST_MM = 0.1
 OUT = Path(__file__).resolve().parent / "results" / "inverse.json"
 Array = NDArray[np.float64]
 STEP_U = 0.06
@@ -130,7 +132,7 @@ def solve(job: Job) -> dict[str, Any]:
                 best, best_u = here, u
         del k
     return {"name": job.name, "neutral_mm": neutral, "ours_mm": ours, "best_mm": best,
-            "score": (ours - best) / max(neutral - best, 1e-9), "best_u": best_u.round(4).tolist()}  # fmt: skip
+            "score": (ours - best) / (neutral - best) if neutral - best > _LEAST_MM else None, "best_u": best_u.round(4).tolist()}  # fmt: skip
 
 
 def _groups(body: Body) -> list[list[int]]:
@@ -207,15 +209,16 @@ def main() -> None:
         rows = []
         for row in pool.imap(solve, todo):
             rows.append(row)
+            score = "none" if row["score"] is None else f"{row['score']:.3f}"
             console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
-                          f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
+                          f"{row['neutral_mm']:5.2f} mm, score {score}", highlight=False)  # fmt: skip
     table = Table(title=f"inverse of {config.id}: (ours - best) / (neutral - best)")
     for column in ("targets", "n", "mean", "median", "p95"):
         table.add_column(column)
     summary: dict[str, dict[str, float]] = {}
     for kind, chosen in (("all", rows), ("expressions", [r for r in rows if not r["name"].startswith("reachable")]),
                          ("reachable poses", [r for r in rows if r["name"].startswith("reachable")])):  # fmt: skip
-        s = np.array([r["score"] for r in chosen])
+        s = np.array([r["score"] for r in chosen if r["score"] is not None])
         summary[kind] = {
             "n": len(s),
             "mean": float(s.mean()),
