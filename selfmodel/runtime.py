@@ -1,8 +1,9 @@
 """The inverse at run time: blendshapes in, motor commands out, by onnxruntime on one thread. No torch."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -15,11 +16,40 @@ from animaface.robot.face.providers import providers
 from animaface.selfmodel.window import windows
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 BROKEN_MODEL: tuple[type[Exception], ...] = (
     ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.Fail,
     ort_errors.NotImplemented, ort_errors.RuntimeException, KeyError, ValueError, OSError,
 )  # fmt: skip
 """What loading a file that is no network of ours raises."""
+
+
+def open_model(
+    make: Callable[[onnxruntime.InferenceSession, dict[str, Any]], T],
+    path: Path,
+    what: str,
+    run_by: Sequence[Any],
+    made_for: tuple[str, tuple[str, ...]],
+) -> T:
+    """`make` of one of our ONNX files on one core and its facts. `made_for`: (a fact, the names it must tell).
+
+    Raises CalibrationError when the file is missing, broken or made for other names.
+    """
+    again = "animaface calibrate FACE"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not path.is_file():
+        raise CalibrationError(f"no {what} in {path}", next_step=again)
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=run_by)
+        facts: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
+        fact, names = made_for
+        if tuple(facts[fact]) != names:
+            raise CalibrationError(f"{path} was made for other {fact}", next_step=again)
+        return make(session, facts)
+    except BROKEN_MODEL as e:
+        raise CalibrationError(f"{path} is no {what} of a face: {e}", next_step=again) from e
 
 
 class FaceInverse:
@@ -40,22 +70,8 @@ class FaceInverse:
 
         Raises CalibrationError when the file is missing, broken or made for other channels.
         """
-        again = "animaface calibrate FACE"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if not path.is_file():
-            raise CalibrationError(f"no inverse in {path}", next_step=again)
-        try:
-            session = onnxruntime.InferenceSession(
-                str(path), options, providers=providers(onnxruntime.get_available_providers())
-            )
-            facts = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
-            if tuple(facts["channels"]) != CHANNEL_NAMES:
-                raise CalibrationError(f"{path} was made for other channels", next_step=again)
-            return cls(session, facts)
-        except BROKEN_MODEL as e:
-            raise CalibrationError(f"{path} is no inverse of a face: {e}", next_step=again) from e
+        available = providers(onnxruntime.get_available_providers())
+        return open_model(cls, path, "inverse", available, ("channels", CHANNEL_NAMES))
 
     def solve(self, values: Array) -> Array:
         """values[T, 55] at 60 frames a second -> u[T, N] in 0..1. The take is known whole."""

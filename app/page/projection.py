@@ -1,6 +1,5 @@
 """From motor commands to the face that is drawn: by the self-model of the calibration, else by the ARKit rig."""
 
-import json
 from collections import deque
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -14,7 +13,7 @@ from animaface.robot.face.arkit import HEAD_SLICE, N_SHAPES
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.rig import default_rig
-from animaface.selfmodel.runtime import BROKEN_MODEL
+from animaface.selfmodel.runtime import open_model
 
 Array = NDArray[np.float64]
 TICK_S: Final = 0.01
@@ -81,20 +80,7 @@ class BySelfModel:
     @classmethod
     def load(cls, path: Path, names: tuple[str, ...]) -> Self:
         """From `selfmodel.onnx`. Raises CalibrationError when it is missing, broken or for other actuators."""
-        again = "animaface calibrate FACE"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if not path.is_file():
-            raise CalibrationError(f"no self-model in {path}", next_step=again)
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            facts = json.loads(session.get_modelmeta().custom_metadata_map["animaface"])
-            if tuple(facts["actuators"]) != names:
-                raise CalibrationError(f"{path} was made for other actuators", next_step=again)
-            return cls(session, facts)
-        except BROKEN_MODEL as e:
-            raise CalibrationError(f"{path} is no self-model: {e}", next_step=again) from e
+        return open_model(cls, path, "self-model", ["CPUExecutionProvider"], ("actuators", names))
 
     def follow(self, u: Array, position_u: Array) -> None:
         """The command through lag, play and creep; a servo that doesn't follow is believed."""
