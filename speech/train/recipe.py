@@ -34,8 +34,8 @@ FINISH = {"real": 0.54, "varied": 0.18, "transferred": 0.1, "taught": 0.13}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that can be set, as it stands in speech.yaml."""
+class Recipe(CorpusConfig):
+    """Everything that can be set, as it stands in speech.yaml: the examples (CorpusConfig), and what is below."""
 
     steps: int = 2500
     finish_steps: int = 600
@@ -47,18 +47,8 @@ class Recipe:
     conv: int = 96
     hidden: int = 160
     dropout: float = 0.05
-    grid_variants: int = 4
-    flite_grid: int = 60
-    espeak_grid: int = 700
-    flite_sentences: int = 80
-    espeak_sentences: int = 250
-    foreign_sentences: int = 24
-    teacher_steps: int = 1200
-    speechless_clips: int = 120
-    without_voice: str = ""
     variance_wanted: float = 0.95
     captures_share: float = 0.3
-    seed: int = 1
     threads: int = 1
 
     @classmethod
