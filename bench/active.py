@@ -21,11 +21,12 @@ from rich.table import Table
 from animaface.app.simulated import SimulatedDetector, simulated_stand
 from animaface.calibration import folder
 from animaface.calibration.active import Curiosity
+from animaface.calibration.learn import history_of
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
 from animaface.robot.config import FaceConfig, load_face
 from animaface.selfmodel.export import import_self_model
-from animaface.selfmodel.history import TICK_S, History, Response
+from animaface.selfmodel.history import TICK_S, Response
 from animaface.selfmodel.score import score
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
@@ -99,7 +100,7 @@ def ways(stage: Stage, body: Body, poses: int, sparse_poses: int) -> dict[str, l
 
 def judge(stage: Stage, recordings: list[Recording], n: int, exam: Recording) -> dict[str, Any]:
     """Score of a self-model trained on the first n poses."""
-    history = History()
+    history = history_of(recordings, stage.response)
     x = np.concatenate([r.at_frames(history.inputs(stage.response.follow(r.u))) for r in recordings])[:n]
     seen = np.concatenate([r.landmarks_m for r in recordings])[:n]
     head = np.concatenate([r.head_rad for r in recordings])[:n]

@@ -17,17 +17,40 @@ from rich.table import Table
 
 from animaface.app.simulated import SimulatedDetector, simulated_stand
 from animaface.calibration.lags import answer_of, step_path
+from animaface.calibration.learn import history_of
 from animaface.calibration.options import Options
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
 from animaface.robot.config import FaceConfig, load_face
 from animaface.selfmodel.baselines import emo_layout, feed_forward
-from animaface.selfmodel.history import History, Response
+from animaface.selfmodel.history import Response
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
 OUT = Path(__file__).resolve().parent / "results" / "selfmodel.json"
 FRAME_HZ = Options().frame_hz
+
+
+def recorded(
+    config: FaceConfig, seed: int, poses: int, keep: Path | None
+) -> tuple[Response, Recording, Recording]:
+    """`record`, or what it gave before for the same face: kept in a folder, all else being the same bits."""
+    pieces = ("babble", "exam")
+    if keep is None:
+        response, babble, exam, _ = record(config, seed, poses)
+        return response, babble, exam
+    path = keep / f"{config.id}-{seed}-{poses}.npz"
+    if not path.is_file():
+        response, *both, speed = record(config, seed, poses)
+        keep.mkdir(parents=True, exist_ok=True)
+        kept = {f"{n}.{k}": v for n, r in zip(pieces, both, strict=True) for k, v in r.arrays().items()}
+        np.savez(path, delay_s=response.delay_s, tau_s=response.tau_s, speed=speed, **kept)
+    found = dict(np.load(path))
+    babble, exam = (
+        Recording.of({k.partition(".")[2]: v for k, v in found.items() if k.startswith(f"{n}.")})
+        for n in pieces
+    )
+    return Response(found["delay_s"], found["tau_s"]), babble, exam
 
 
 def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recording, Recording, float]:
@@ -55,7 +78,7 @@ def compare(
     n: int, config: FaceConfig, response: Response, babble: Recording, exam: Recording, seed: int
 ) -> dict[str, Any]:
     """Scores on the first n poses."""
-    history = History()
+    history = history_of([babble], response)
     q_train, q_exam = response.follow(babble.u), response.follow(exam.u)
     q, q_test = babble.at_frames(q_train)[:n], exam.at_frames(q_exam)
     x, x_test = babble.at_frames(history.inputs(q_train))[:n], exam.at_frames(history.inputs(q_exam))

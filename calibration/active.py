@@ -6,13 +6,14 @@ apart, and that piece is driven. Members are trained on from one round to the ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from animaface.calibration.learn import history_of
 from animaface.calibration.paths import Body, babbling_path
 from animaface.calibration.recording import Recording
 from animaface.selfmodel.history import TICK_S, History, Response
@@ -65,6 +66,7 @@ class Curiosity:
         return float(apart.sum(dim=2).sqrt().mean())
 
     def _learn(self, recordings: Sequence[Recording]) -> SelfModel:
+        self.history = replace(self.history, skin=history_of(recordings, self.response).skin)
         inputs = [r.at_frames(self.history.inputs(self.response.follow(r.u))) for r in recordings]
         landmarks = np.concatenate([r.landmarks_m for r in recordings])
         head = np.concatenate([r.head_rad for r in recordings])

@@ -24,6 +24,7 @@ from animaface.selfmodel.network import SelfModel, Shape
 from animaface.selfmodel.objective import Objective
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.skin import skin_curves
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
 Array = NDArray[np.float64]
@@ -59,8 +60,7 @@ class Learned:
     def save(self, path: Path) -> None:
         """Safetensors, whole or not at all."""
         facts = {"shape": vars(self.model.shape), "delay_s": self.response.delay_s.tolist(),
-                 "tau_s": self.response.tau_s.tolist(), "play": self.history.play, "creep_s": self.history.creep_s,
-                 "observed": self.observed.tolist()}  # fmt: skip
+                 "tau_s": self.response.tau_s.tolist(), **self.history.facts(), "observed": self.observed.tolist()}  # fmt: skip
         tensors = {**self.model.state_dict(), "neutral_m": torch.as_tensor(self.neutral_m)}
         _save({k: v.contiguous() for k, v in tensors.items()}, path, facts)
 
@@ -72,7 +72,7 @@ class Learned:
         model = SelfModel(Shape(**facts["shape"]))
         model.load_state_dict(tensors)
         return cls(model.eval(), Response(np.array(facts["delay_s"]), np.array(facts["tau_s"])),
-                   History(tuple(facts["play"]), tuple(facts["creep_s"])), np.array(facts["observed"]), neutral_m)  # fmt: skip
+                   History.of(facts), np.array(facts["observed"]), neutral_m)  # fmt: skip
 
 
 def load_learned(calibration: Path, neutral_m: Array, config: FaceConfig) -> Learned:
@@ -90,12 +90,18 @@ def learn_face(
     options: TrainOptions, progress: Progress,
 ) -> Learned:  # fmt: skip
     """Train the self-model on babbling."""
-    history = History()
+    history = history_of(recordings, response)
     inputs = np.concatenate([r.at_frames(history.inputs(response.follow(r.u))) for r in recordings])
     landmarks = np.concatenate([r.landmarks_m for r in recordings])
     head = np.concatenate([r.head_rad for r in recordings])
     model = train_self_model(inputs, landmarks, head, len(observed), history, options, progress)
     return Learned(model, response, history, observed, neutral_m)
+
+
+def history_of(recordings: Sequence[Recording], response: Response) -> History:
+    """What a face remembers, as far as its photos tell."""
+    q = np.concatenate([r.at_frames(response.follow(r.u)) for r in recordings])
+    return History(skin=skin_curves(q, np.concatenate([r.landmarks_m for r in recordings])))
 
 
 def hand_part(config: FaceConfig) -> HandPart:

@@ -56,7 +56,7 @@ def export_self_model(
     meta = {
         "kind": "self-model", "actuators": actuators, "frame": "head: x to the subject's left, y up, z out, m",
         "delay_s": response.delay_s.tolist(), "tau_s": response.tau_s.tolist(),
-        "play": history.play, "creep_s": history.creep_s, "shape": vars(model.shape), **facts,
+        **history.facts(), "shape": vars(model.shape), **facts,
     }  # fmt: skip
     example = torch.rand(3, model.shape.n_inputs)
     _export(_AsLandmarks(model).eval(), example, path, "inputs", ("landmarks_m", "head_rad", "doubt_m"), meta)
@@ -81,7 +81,7 @@ def import_self_model(path: Path) -> tuple[SelfModel, Response, History, dict[st
     except BROKEN_MODEL as e:
         raise CalibrationError(f"{path} is no self-model: {e!r}", next_step=again) from e
     response = Response(np.array(facts["delay_s"]), np.array(facts["tau_s"]))
-    return model.eval(), response, History(tuple(facts["play"]), tuple(facts["creep_s"])), facts
+    return model.eval(), response, History.of(facts), facts
 
 
 def export_inverse(

@@ -3,12 +3,14 @@
 A command u reaches the skin through three things that remember. The servo answers after a dead time and
 then like a first-order lag. Cables, gears and skin answer with hysteresis, written as play operators (the
 elementary hysteron of Prandtl and Ishlinskii: a block pushed by a rod with play r on both sides). Silicone
-creeps, written as the difference to a slow first-order filter. Each is a few numbers per actuator, so the
-network behind it stays a plain function and learns from few poses.
+creeps, written as the difference to a slow first-order filter of where the skin is, not of the command: a slack
+cable moves nothing that could creep. Each is a few numbers per actuator, so the network behind it
+stays a plain function and learns from few poses.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +45,25 @@ class Response:
 
 @dataclass(frozen=True)
 class History:
-    """Which memories the network sees beside q: play radii (in ranges) and creep time constants (s)."""
+    """Which memories the network sees beside q: play radii (in ranges) and creep time constants (s).
+
+    `skin`: per power of a Chebyshev series without its constant, one coefficient per actuator: how far the skin goes with
+    each, in its own range (skin.py finds them). Empty: as far as the actuator itself.
+    """
 
     play: tuple[float, ...] = (0.03,)
     creep_s: tuple[float, ...] = (0.03, 0.9)
+    skin: tuple[tuple[float, ...], ...] = ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """From what `facts` wrote; calibrations made before the skin was asked know none."""
+        skin = tuple(tuple(row) for row in facts.get("skin", ()))
+        return cls(tuple(facts["play"]), tuple(facts["creep_s"]), skin)
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"play": self.play, "creep_s": self.creep_s, "skin": self.skin}
 
     @property
     def per_actuator(self) -> int:
@@ -58,8 +75,37 @@ class History:
         n, play, creep = q.shape[1], len(self.play), len(self.creep_s)
         radii, taus_s = np.repeat(self.play, n), np.repeat(self.creep_s, n)
         played = (np.tile(q, play) - _play(np.tile(q, play), radii)) / radii
-        crept = np.tile(q, creep) - _low_pass(np.tile(q, creep), taus_s, tick_s)
+        drawn = np.tile(self.drawn(q), creep)
+        crept = drawn - _low_pass(drawn, taus_s, tick_s)
         return np.concatenate([q, played, crept], axis=1)
+
+    def drawn(self, q: Array) -> Array:
+        """q[..., N] -> how far the skin has gone with each actuator, in ranges; its zero means nothing."""
+        return np.asarray(along_skin(q, [np.array(row) for row in self.skin]))
+
+
+def along_skin(q: Any, skin: Sequence[Any]) -> Any:
+    """History.drawn for arrays or tensors q[..., N] and coefficients [N] of the Chebyshev polynomials T1, T2 ..."""
+    if not skin:
+        return q
+    t = 2.0 * q - 1.0
+    before, now, out = 1.0, t, skin[0] * t
+    for row in skin[1:]:
+        before, now = now, 2.0 * t * now - before
+        out = out + row * now
+    return out
+
+
+def skin_slope(q: Any, skin: Sequence[Any]) -> Any:
+    """Derivative of `along_skin`."""
+    if not skin:
+        return 0.0 * q + 1.0
+    t = 2.0 * q - 1.0
+    before, now, out = 0.0 * t, 0.0 * t + 1.0, 2.0 * skin[0] + 0.0 * t
+    for n, row in enumerate(skin[1:], 2):  # T_n' = n U_(n-1)
+        before, now = now, 2.0 * t * now - before
+        out = out + 2.0 * n * row * now
+    return out
 
 
 def shifted(u: Array, frames: Array) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.selfmodel.history import History, Response, shifted
+from animaface.selfmodel.history import History, Response, along_skin, shifted
 from animaface.selfmodel.objective import Objective, Targets
 
 Array = NDArray[np.float64]
@@ -129,6 +129,7 @@ class Memory:
 
     def __init__(self, response: Response, history: History) -> None:
         self._response, self._history = response, history
+        self._skin = [torch.tensor(row) for row in history.skin]
         self._made: dict[int, tuple[Tensor, list[Tensor]]] = {}
 
     def inputs(self, u: Tensor) -> Tensor:
@@ -136,7 +137,8 @@ class Memory:
         follow, slow = self._operators(u.shape[1], u.shape[2])
         q = torch.einsum("nts,bsn->btn", follow, u)
         parts = [q, *_plays(q, self._history.play)]
-        parts += [q - torch.einsum("ts,bsn->btn", s, q) for s in slow]
+        drawn = along_skin(q, self._skin)
+        parts += [drawn - torch.einsum("ts,bsn->btn", s, drawn) for s in slow]
         return torch.cat(parts, dim=2)
 
     def _operators(self, frames: int, n: int) -> tuple[Tensor, list[Tensor]]:

@@ -20,7 +20,7 @@ from animaface.robot.face.landmarks import (
     lip_gap_m,
     regions,
 )
-from animaface.selfmodel.history import History
+from animaface.selfmodel.history import History, along_skin
 from animaface.selfmodel.limits import CommandLimits
 from animaface.selfmodel.network import SelfModel, pack
 
@@ -89,6 +89,7 @@ class Objective:
         self.sealed_m = float(lip_gap_m(neutral_m))
         self._sealed = torch.as_tensor(_pair_gaps(neutral_m[None])[0], dtype=torch.float32)
         self._neutral = torch.as_tensor(limits.neutral_u, dtype=torch.float32)
+        self._skin = [torch.tensor(row) for row in history.skin]
         self._rows = torch.as_tensor(limits.rows, dtype=torch.float32)
         self._most = torch.as_tensor(limits.collision_at_most, dtype=torch.float32)
 
@@ -136,7 +137,8 @@ class Objective:
         parts = [u]
         for r in self.history.play:
             parts.append(torch.clamp((u - self._neutral) / r, -1.0, 1.0))
-        parts += [(u - self._neutral) * left for left in self.creep_left()]
+        drawn = along_skin(u, self._skin) - along_skin(self._neutral, self._skin)
+        parts += [drawn * left for left in self.creep_left()]
         return torch.cat(parts, dim=1)
 
     def landmark_error_mm(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:

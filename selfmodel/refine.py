@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from animaface.robot.face.arkit import N_CHANNELS
+from animaface.selfmodel.history import along_skin, skin_slope
 from animaface.selfmodel.objective import Objective
 
 _DAMPING: Final = 0.02
@@ -71,6 +72,7 @@ class Refinement(nn.Module):
         self.model, self.steps = objective.model, steps
         self._history = objective.history
         self._held = [float(k) for k in objective.creep_left()]
+        self._skin = [torch.tensor(row) for row in objective.history.skin]
         chol = objective.chol
         self.register_buffer("chol", chol)
         self.register_buffer("neutral", torch.as_tensor(objective.limits.neutral_u, dtype=torch.float32))
@@ -132,15 +134,22 @@ class Refinement(nn.Module):
     def _settled(self, u: Tensor) -> Tensor:
         off = u - self.neutral
         plays = [(off / r).clamp(-1.0, 1.0) for r in self._history.play]
-        return torch.cat([u, *plays, *(off * k for k in self._held)], dim=1)
+        drawn = self._drawn(u)
+        return torch.cat([u, *plays, *(drawn * k for k in self._held)], dim=1)
+
+    def _drawn(self, u: Tensor) -> Tensor:
+        """[B, N] how far the skin has gone from rest."""
+        drawn: Tensor = along_skin(u, self._skin) - along_skin(self.neutral, self._skin)
+        return drawn
 
     def _slopes(self, u: Tensor) -> Tensor:
         """[blocks, B, N, degree + creeps] slope of every curve in the command."""
         m, s = self.model, self.model.shape
         off, shifts = u - self.neutral, m.shifts()
         q, slope = (u + m.slip).unsqueeze(0), torch.ones_like(u).unsqueeze(0)
-        flat = [(off / r, 1.0 / r, 1.0) for r in self._history.play]
-        flat += [(off * k, k, float("inf")) for k in self._held]
+        drawn, stretch = self._drawn(u), skin_slope(u, self._skin)
+        flat = [(off / r, torch.full_like(u, 1.0 / r), 1.0) for r in self._history.play]
+        flat += [(drawn * k, stretch * k, float("inf")) for k in self._held]
         for j, (memory, rate, ends) in enumerate(flat):
             up, down = shifts[:, None, :, j], shifts[:, None, :, s.n_memories + j]
             gain = torch.where(memory > 0.0, up, down)
@@ -154,7 +163,7 @@ class Refinement(nn.Module):
             second.append(2.0 * t * second[-1] - second[-2])
         bent = torch.stack([(k + 1) * c for k, c in enumerate(second[: s.degree])], dim=3)
         bent = bent * (2.0 * slope * inside).unsqueeze(3)
-        crept = [torch.full_like(q, k) for k in self._held]
+        crept = [(stretch * k).expand_as(q) for k in self._held]
         return torch.cat([bent, torch.stack(crept, dim=3)], dim=3) if crept else bent
 
 

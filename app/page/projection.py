@@ -2,7 +2,7 @@
 
 from collections import deque
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import onnxruntime
@@ -12,6 +12,7 @@ from animaface.robot.config import FaceConfig
 from animaface.robot.face.arkit import HEAD_SLICE, N_SHAPES
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.handmap import HandMap
+from animaface.selfmodel.history import History
 from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.runtime import open_model
 
@@ -67,11 +68,11 @@ class BySelfModel:
 
     kind = "self-model of the calibration"
 
-    def __init__(self, session: onnxruntime.InferenceSession, facts: dict[str, list[float]]) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, facts: dict[str, Any]) -> None:
         self._session = session
         self._delay = np.asarray(facts["delay_s"]) / TICK_S
         self._gain = 1.0 - np.exp(-TICK_S / np.maximum(np.asarray(facts["tau_s"]), 1e-6))
-        self._play_r, self._creep_s = tuple(facts["play"]), tuple(facts["creep_s"])
+        self._history = History.of(facts)
         self._past: deque[Array] = deque(maxlen=int(np.ceil(self._delay.max())) + 2)
         self._q = self._shown = np.zeros(0)
         self._play: list[Array] = []
@@ -96,22 +97,23 @@ class BySelfModel:
         off = np.where(np.isfinite(position_u), position_u - self._q, 0.0)
         trust = np.clip((np.abs(off) - _SAME_U) / (_OTHER_U - _SAME_U), 0.0, 1.0)
         q = self._shown = self._q + trust * off
-        self._play = [np.clip(s, q - r, q + r) for s, r in zip(self._play, self._play_r, strict=True)]
-        gains = [1.0 - np.exp(-TICK_S / max(t, 1e-6)) for t in self._creep_s]
-        self._creep = [s + g * (q - s) for s, g in zip(self._creep, gains, strict=True)]
+        self._play = [np.clip(s, q - r, q + r) for s, r in zip(self._play, self._history.play, strict=True)]
+        gains = [1.0 - np.exp(-TICK_S / max(t, 1e-6)) for t in self._history.creep_s]
+        drawn = self._history.drawn(q)
+        self._creep = [s + g * (drawn - s) for s, g in zip(self._creep, gains, strict=True)]
 
     def landmarks(self) -> tuple[Array, Array]:
         """By the network."""
-        q = self._shown
-        parts = [q, *((q - s) / r for s, r in zip(self._play, self._play_r, strict=True))]
-        inputs = np.concatenate(parts + [q - s for s in self._creep])[None].astype(np.float32)
+        q, drawn = self._shown, self._history.drawn(self._shown)
+        parts = [q, *((q - s) / r for s, r in zip(self._play, self._history.play, strict=True))]
+        inputs = np.concatenate(parts + [drawn - s for s in self._creep])[None].astype(np.float32)
         landmarks, head = self._session.run(["landmarks_m", "head_rad"], {"inputs": inputs})
         return landmarks[0].astype(np.float64), head[0].astype(np.float64)
 
     def _start(self, u: Array) -> None:
         self._q = self._shown = np.array(u, dtype=np.float64)
-        self._play = [self._q.copy() for _ in self._play_r]
-        self._creep = [self._q.copy() for _ in self._creep_s]
+        self._play = [self._q.copy() for _ in self._history.play]
+        self._creep = [self._history.drawn(self._q) for _ in self._history.creep_s]
 
 
 def projection_of(config: FaceConfig, calibration: Path | None) -> Projection:

@@ -119,7 +119,8 @@ def test_limits_hold(solver: Solver, retarget: Retarget) -> None:
 
 def test_memory_in_torch_is_the_memory_in_numpy() -> None:
     """The batched, differentiable form and the plain one agree on a wandering command."""
-    history = History(play=(0.05, 0.2), creep_s=(0.1, 1.0))
+    skin = np.random.default_rng(3).normal(0.3, 0.2, (4, N)).tolist()
+    history = History(play=(0.05, 0.2), creep_s=(0.1, 1.0), skin=skin)
     t = np.arange(120) / 60.0
     u = 0.5 + 0.45 * np.sin(2 * np.pi * (1.0 + np.arange(N)) * t[:, None] / 2.0)
     early = Response(-RESPONSE.tau_s, RESPONSE.tau_s).follow(u, 1 / 60)

@@ -8,6 +8,7 @@ from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import neutral_m, regions
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
+from animaface.selfmodel.skin import skin_curves
 from animaface.selfmodel.train import TrainOptions, train_self_model
 
 N = 6
@@ -101,3 +102,23 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     """A person who hands in the wrong array is told which."""
     with pytest.raises(InputError, match="30 poses"):
         train_self_model(np.zeros((10, N)), np.zeros((10, 478, 3)), np.zeros((10, 3)), N, History((), ()))
+
+
+def test_what_creeps_is_the_skin_and_not_the_command() -> None:
+    """A cable that is slack for half its range, skin that creeps behind: its curve is flat, then steep, and no creep is
+    told while the cable is slack."""
+    q = wander(6000, 9, 1.0)
+    drawn = np.maximum(q - 0.5, 0.0) / 0.5
+    face = np.tile(neutral_m(), (300, 1, 1))
+    face[:, 10:40, 1] += 0.008 * drawn[::20, [1]]
+    face[:, 60:90, 0] -= 0.008 * q[::20, [0]]
+    history = History(play=(), creep_s=(0.9,), skin=skin_curves(q[::20], face))
+    went = history.drawn(np.repeat(np.linspace(0.0, 1.0, 5)[:, None], N, axis=1))
+    went = went - went[0]
+    np.testing.assert_allclose(went[:, 0], [0.0, 0.25, 0.5, 0.75, 1.0], atol=0.03)
+    np.testing.assert_allclose(went[:, 1], [0.0, 0.0, 0.0, 0.5, 1.0], atol=0.12)
+    still = np.full((400, N), 0.1)
+    still[100:, 1], still[100:, 0] = 0.35, 0.35
+    crept = history.inputs(still)[110, N:]
+    assert abs(crept[1]) < 0.06
+    assert crept[0] > 0.2

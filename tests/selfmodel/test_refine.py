@@ -24,7 +24,8 @@ def wild_objective() -> Objective:
         model.scale.fill_(2e-3)
         model.mean.copy_(torch.as_tensor(np.concatenate([neutral_m().ravel(), np.zeros(3)])))
     limits = CommandLimits(np.full(N, 0.4), equal=[[0, 1]])
-    return Objective(model, History((0.04,), (0.3, 0.9)), limits, neutral_m())
+    skin = np.random.default_rng(3).normal([[0.4], [0.1], [0.0]], 0.05, (3, N)).tolist()
+    return Objective(model, History((0.04,), (0.3, 0.9), skin), limits, neutral_m())
 
 
 def refinement(objective: Objective, steps: int = 2) -> Refinement:
