@@ -26,27 +26,30 @@ from animaface.speech.train.dataset import (
     varied,
 )
 from animaface.speech.train.espeak import espeak_corpus, foreign_corpus
+from animaface.speech.train.festival import festival, festival_corpus, installed
 from animaface.speech.train.grid import Clip, GridSpeaker
 from animaface.speech.train.teacher import fit_teacher, phone_inputs, taught
 from animaface.speech.train.transfer import transferred
 from animaface.speech.train.voices import FLITE_VOICES, Spoken, flite, flite_corpus, sentences
 
 log = logging.getLogger(__name__)
-_VERSION = 3
+_VERSION = 4
 """Raise when examples are made in another way, so that old caches are not taken."""
 _LETTERS = {"a": "ay"}
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How many examples of which kind; without_voice leaves one packaged voice out ('slt', 'espeak')."""
+    """How many examples of which kind; without_voice leaves packaged voices out ('slt', 'espeak', 'czech')."""
 
     grid_variants: int = 4
     flite_grid: int = 60
     espeak_grid: int = 700
+    festival_grid: int = 60
     flite_sentences: int = 80
     espeak_sentences: int = 250
     foreign_sentences: int = 24
+    festival_sentences: int = 50
     teacher_steps: int = 1200
     speechless_clips: int = 120
     without_voice: str = ""
@@ -146,6 +149,11 @@ def _same_words(
     for voice in _voices_left(config):
         some = drawn(config.flite_grid)
         pairs += zip(some, _tried(lambda v=voice, s=some: by_flite(v, s)), strict=False)  # type: ignore[misc]
+    for own in installed(config.without_voice):
+        if own.language == "en" and config.festival_grid:
+            some = drawn(config.festival_grid)
+            said = festival([words_of(grid, c.name) for c in some], own)
+            pairs += [(c, s) for c, s in zip(some, said, strict=True) if s is not None]
     if config.without_voice != "espeak":
         some = drawn(config.espeak_grid)
         pairs += zip(
@@ -180,6 +188,8 @@ def _taught(clips: list[Clip], config: CorpusConfig, rng: np.random.Generator) -
         corpus += _tried(lambda: espeak_corpus(texts, config.seed))
         if config.foreign_sentences:
             corpus += _tried(lambda: foreign_corpus(config.foreign_sentences, config.seed))
+    if config.festival_sentences:
+        corpus += festival_corpus(config.festival_sentences, config.seed, config.without_voice)
     if not corpus:
         return []
     curves = [c.curves for c in clips]
