@@ -29,7 +29,7 @@ from animaface.sim.body.face import SimFace
 from animaface.sim.world import SimWorld
 
 OUT = Path(__file__).resolve().parent / "results" / "ageing.json"
-POSES, FRAME_HZ = 50, 5.0
+POSES = 50
 
 
 def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:
@@ -40,7 +40,9 @@ def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:
             "skin": Ageing(skin_softening=0.2), "all": Ageing(0.1, horn, 0.2)}  # fmt: skip
 
 
-def watch(config: FaceConfig, seed: int, ageing: Ageing | None) -> tuple[Recording, Recording, Recording]:
+def watch(
+    learned: Learned, config: FaceConfig, seed: int, ageing: Ageing | None
+) -> tuple[Recording, Recording, Recording]:
     """(25 frames for drift, 50 poses to learn from, the test path on the truth) of a face."""
     clock = LockStepClock()
     plant = SimFace(config, seed=seed, timestep_s=0.004, ageing=ageing)
@@ -53,8 +55,10 @@ def watch(config: FaceConfig, seed: int, ageing: Ageing | None) -> tuple[Recordi
         robot.arm()
         look = Recorder(robot, eye, clock)
         look.go(body.neutral_u, 1.0)
-        few = look.record(drift.recalibration_path(body, 25, seed + 1, FRAME_HZ), frame_hz=FRAME_HZ)
-        poses = look.record(drift.recalibration_path(body, POSES, seed, FRAME_HZ), frame_hz=FRAME_HZ)
+        few, poses = (
+            look.record(drift.recalibration_path(learned, body, count, s), frame_hz=drift.FRAME_HZ)
+            for count, s in ((25, seed + 1), (POSES, seed))
+        )
         path = exam_path(config, seed + 3, swing_s=15.0, takes=2)
         look.go(path[0], 0.5)
         exam = Recorder(robot, truth, clock).record(path, frame_hz=25.0)
@@ -69,14 +73,14 @@ def judge(learned: Learned, exam: Recording) -> dict[str, float]:
 
 def run(config: FaceConfig, learned: Learned, seed: int) -> list[dict[str, Any]]:
     """One row per kind of ageing."""
-    few, _, exam = watch(config, seed, None)
+    few, _, exam = watch(learned, config, seed, None)
     young, usual = judge(learned, exam), drift.region_errors_mm(learned, exam)
-    calm = drift.find_drift(learned, few, usual, Body.of(config), config.names)
+    calm = drift.find_drift(learned, few, usual, config.names)
     rows: list[dict[str, Any]] = [{"ageing": "none", "drifted": calm.regions, "young": young}]
     for name, ageing in kinds(config, seed).items():
-        few, poses, exam = watch(config, seed, ageing)
-        noticed = drift.find_drift(learned, few, usual, Body.of(config), config.names)
-        old, new = judge(learned, exam), judge(drift.adapt(learned, [poses], Body.of(config)), exam)
+        few, poses, exam = watch(learned, config, seed, ageing)
+        noticed = drift.find_drift(learned, few, usual, config.names)
+        old, new = judge(learned, exam), judge(drift.adapt(learned, [poses]), exam)
         back = {k: (old[k] - new[k]) / (old[k] - young[k]) for k in old}
         rows.append({"ageing": name, "drifted": noticed.regions, "slips_u": noticed.slips, "young": young, "old": old,
                      "new": new, "given_back": back})  # fmt: skip

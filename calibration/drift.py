@@ -1,8 +1,9 @@
 """A face ages: noticing it from a few frames, and learning it again from fifty poses. Needs torch.
 
 Cables stretch, a horn slips on its teeth, skin grows soft. What that does is mostly that actuators stand elsewhere
-than their commands say, so a few dozen poses are enough: first one number per actuator is fitted (by how much it has
-slipped), then everything is adjusted a little, held back by what the model knew before.
+than their commands say, or go further, so a few dozen poses are enough: first two numbers per actuator are fitted
+(slip and stretch), most of them nothing (a Cauchy prior); then the curves are corrected in closed form (kernel ridge, mostly
+those of actuators that have changed), as far as poses that were left out say that it helps.
 """
 
 import copy
@@ -30,8 +31,18 @@ DRIFTED_MM: Final = 0.25
 """A region has drifted when its error is this many times, and by this much, above what was usual."""
 SLIPPED_U: Final = 0.03
 _FEWEST: Final = 5
-_IMAGINED_S: Final = 60.0
-_HOLD: Final = 0.5
+FRAME_HZ: Final = 2.5
+"""Photos a second while learning again: they are few, so each should show something else."""
+_IMAGINED: Final = 24
+"""Paths that are thought through for the one that is driven."""
+_SLIP_U, _STRETCH = 0.01, 0.02
+"""What slips and stretches are usually below."""
+_ROUNDS: Final = 12
+_NUDGE: Final = 0.01
+_NOISE: Final = 0.04
+"""Error of a good model, in units of a block's motion."""
+_CORRECTIONS: Final = (0.0, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
+_FOLDS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,7 @@ def region_errors_mm(learned: Learned, seen: Recording) -> dict[str, float]:
     return {r: float(1e3 * np.sqrt(square[:, list(regions()[r])].mean())) for r in REGION_NAMES}
 
 
-def find_drift(
-    learned: Learned, seen: Recording, usual_mm: dict[str, float], body: Body, names: Sequence[str]
-) -> Drift:
+def find_drift(learned: Learned, seen: Recording, usual_mm: dict[str, float], names: Sequence[str]) -> Drift:
     """Compare a few frames of a moving face with what its self-model expects.
 
     `usual_mm`: error per region when the calibration was made (models.self-model.error_mm of calibration.json).
@@ -80,92 +89,119 @@ def find_drift(
     found = Drift(region_errors_mm(learned, seen), usual_mm, {})
     if not found.regions:
         return found
-    slips = adapt(learned, [seen], body, steps=150, adjust=0).model.slip.tolist()
+    slips = adapt(learned, [seen], correct=False).model.slip.tolist()
     return replace(
         found, slips={n: round(s, 3) for n, s in zip(names, slips, strict=True) if abs(s) > SLIPPED_U}
     )
 
 
-def recalibration_path(body: Body, poses: int, seed: int, frame_hz: float) -> Array:
-    """[T, N] babbling for so many poses, from a seed that training did not use."""
-    return babbling_path(body, poses / frame_hz, 7919 + seed)
+def recalibration_path(learned: Learned, body: Body, poses: int, seed: int) -> Array:
+    """[T, N] babbling for so many poses at FRAME_HZ, from seeds that training did not use: of many such paths the one whose
+    photos tell most about all slips and stretches at once (D-optimal: Fedorov 1972)."""
+    every = round(1.0 / (FRAME_HZ * TICK_S))
+    paths = [babbling_path(body, poses / FRAME_HZ, 7919 + _IMAGINED * seed + k) for k in range(_IMAGINED)]
+
+    def told(path: Array) -> float:
+        model = copy.deepcopy(learned.model)
+        x = _tensor(learned.history.inputs(learned.response.follow(path))[::every])
+        with torch.no_grad():
+            slopes = _slopes(model, x, _tensor(learned.observed)).flatten(1).double() / _NOISE
+        prior = torch.tensor([_SLIP_U**-2, _STRETCH**-2], dtype=torch.double).repeat_interleave(
+            len(learned.observed)
+        )
+        return float(torch.logdet(slopes @ slopes.T + torch.diag(prior)))
+
+    return max(paths, key=told)
 
 
-def adapt(
-    learned: Learned,
-    recordings: Sequence[Recording],
-    body: Body,
-    *,
-    steps: int = 300,
-    adjust: int = 250,
-    seed: int = 0,
-) -> Learned:
+def adapt(learned: Learned, recordings: Sequence[Recording], *, correct: bool = True) -> Learned:
     """A self-model for the face as it is now, from few poses; `learned` itself stays as it was.
 
-    `steps` of Adam for the slips alone, then `adjust` steps for everything, where babbling that nobody
-    photographed, as the model with its new slips imagines it, holds back what the poses say nothing about.
+    `correct`: the curves too, and not only where actuators stand.
     """
-    torch.manual_seed(seed)
     model = copy.deepcopy(learned.model)
     x = _tensor(np.concatenate([learned.inputs(r) for r in recordings]))
     y = pack(
         np.concatenate([r.landmarks_m for r in recordings]), np.concatenate([r.head_rad for r in recordings])
     )
-    target = _coefficients(model, y)
-    _fit_slips(model, x, target, steps, _tensor(learned.observed.astype(np.float64)))
-    if adjust:
-        imagined = babbling_path(body, _IMAGINED_S, seed)
-        known = learned.history.inputs(learned.response.follow(imagined))[:: round(0.1 / TICK_S)]
-        _adjust(model, x, target, _tensor(known), adjust, seed)
+    with torch.no_grad():
+        target = ((_tensor(y) - model.mean) @ model.basis.T) / model.scale
+        _fit_stands(model, x, target, _tensor(learned.observed))
+        if correct:
+            _correct(model, x, target)
     return replace(learned, model=model.eval())
 
 
-def _fit_slips(model: SelfModel, x: Tensor, target: Tensor, steps: int, free: Tensor) -> None:
-    for p in model.parameters():
-        p.requires_grad_(False)
-    before = model.slip.clone()
-    slip = torch.zeros_like(before, requires_grad=True)
-    optimiser = torch.optim.Adam([slip], lr=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.02, total_steps=max(steps, 2))
-    for _ in range(steps):
-        model.slip = before + free * slip
-        loss = _error(model, x, target) + 0.02 * slip.abs().sum()  # few slip, and most not at all
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    model.slip = (before + free * slip).detach()
+def _fit_stands(model: SelfModel, x: Tensor, target: Tensor, free: Tensor) -> None:
+    """Slips and stretches by Gauss-Newton; the prior's weights follow what was found (iteratively reweighted)."""
+    n = len(free)
+    first = torch.cat([model.slip, model.stretch]).clone()
+    usual = torch.tensor([_SLIP_U, _STRETCH]).repeat_interleave(n)
+    found = torch.zeros(2 * n)
+    for _ in range(_ROUNDS):
+        left = _left(model, x, target)
+        noise = (
+            left.square().sum(dim=2).mean(dim=0).clamp(min=_NOISE**2).sqrt()[None, :, None]
+        )  # of each block
+        slopes = (_slopes(model, x, free) / noise).flatten(1).double()
+        prior = 2.0 / (usual**2 + found**2).double()
+        gram = slopes @ slopes.T + torch.diag(prior)
+        step = torch.linalg.solve(gram, slopes @ (left / noise).flatten().double() - prior * found)
+        found = found + step.float().clamp(-0.15, 0.15)
+        model.slip.copy_((first + found)[:n])
+        model.stretch.copy_((first + found)[n:].clamp(-0.5, 0.5))
 
 
-def _adjust(model: SelfModel, x: Tensor, target: Tensor, imagined: Tensor, steps: int, seed: int) -> None:
-    """Train on, at a low rate; imagined poses, answered by the model before, keep it from forgetting."""
-    with torch.no_grad():
-        known = model.members(imagined)
-    random = np.random.default_rng(seed)
-    learning = [model.linear, model.bias, model.w1, model.w2, model.w3, model.memory]
-    for p in learning:
-        p.requires_grad_(True)
-    optimiser = torch.optim.Adam(learning, lr=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        pick = torch.as_tensor(random.integers(0, len(imagined), 128))
-        forgotten = ((model.members(imagined[pick]) - known[:, pick]) ** 2).sum(dim=2).mean()
-        loss = _error(model, x, target) + _HOLD * forgotten
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+def _slopes(model: SelfModel, x: Tensor, free: Tensor) -> Tensor:
+    """[2 N, B, blocks, components] what a unit of each slip, then of each stretch, would change."""
+    base, out = _left(model, x, torch.zeros(())), []
+    for numbers in (model.slip, model.stretch):
+        for i, moves in enumerate(free):
+            numbers[i] += _NUDGE
+            out.append(moves * (base - _left(model, x, torch.zeros(()))) / _NUDGE)
+            numbers[i] -= _NUDGE
+    return torch.stack(out)
 
 
-def _coefficients(model: SelfModel, y: Array) -> Tensor:
-    """Targets [B, rows] in the units that members answer in."""
-    off = _tensor(y) - model.mean
-    return (off @ model.basis.T) / model.scale
+def _left(model: SelfModel, x: Tensor, target: Tensor) -> Tensor:
+    """[B, blocks, components] what the model has not explained of the targets."""
+    return (target - model.members(x).mean(dim=0)).view(len(x), model.shape.n_blocks, -1)
 
 
-def _error(model: SelfModel, x: Tensor, target: Tensor) -> Tensor:
-    return ((model.members(x) - target) ** 2).sum(dim=2).mean()
+def _correct(model: SelfModel, x: Tensor, target: Tensor) -> None:
+    """Kernel ridge on the curves of each block; how much, is what poses that were left out say."""
+    s = model.shape
+    left = _left(model, x, target).transpose(0, 1).double()  # [blocks, B, components]
+    changed = 1.0 + (model.slip / 0.05) ** 2 + (model.stretch / 0.05) ** 2
+    smooth = torch.tensor([1.0 / (d + 1) ** 2 for d in range(s.degree)] + [1.0] * s.n_creeps)
+    size = (changed[:, None] * smooth).flatten().double()
+    for b, f in enumerate(model.curves(x).double()):
+        f = torch.cat([f, torch.ones(len(f), 1, dtype=f.dtype)], dim=1)
+        weights = torch.cat([size, size.new_ones(1)])
+        kernel = (f * weights) @ f.T
+        most = min(_CORRECTIONS, key=lambda share: _left_out(kernel, left[b], share))
+        change = weights[:, None] * (f.T @ _answer(kernel, left[b], most))
+        model.linear[b] += change[:-1].float()
+        model.bias[b] += change[-1:].float()
 
 
-def _tensor(a: Array) -> Tensor:
+def _answer(kernel: Tensor, left: Tensor, share: float) -> Tensor:
+    """[B, components] weights of the poses, so that kernel @ weights is the correction; errors of the poses count 1."""
+    system = share * kernel + torch.eye(len(kernel), dtype=kernel.dtype)
+    found: Tensor = share * torch.linalg.solve(system, left)
+    return found
+
+
+def _left_out(kernel: Tensor, left: Tensor, share: float) -> float:
+    """Sum of squares that is left of poses in pieces of the path that were not used."""
+    total = 0.0
+    for out in torch.arange(len(left)).tensor_split(_FOLDS):
+        kept = torch.ones(len(left), dtype=torch.bool)
+        kept[out] = False
+        told = kernel[out][:, kept] @ _answer(kernel[kept][:, kept], left[kept], share)
+        total += float(((left[out] - told) ** 2).sum())
+    return total
+
+
+def _tensor(a: NDArray[Any]) -> Tensor:
     return torch.as_tensor(a, dtype=torch.float32)

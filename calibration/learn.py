@@ -48,8 +48,8 @@ class Learned:
     def solver(self, config: FaceConfig) -> Solver:
         """A solver for this face."""
         limits = command_limits(config)
-        rest_u = np.clip(limits.neutral_u - self.model.slip.double().numpy(), 0.0, 1.0)
-        limits = replace(limits, neutral_u=rest_u)  # where horns have slipped, rest is somewhere else
+        stands = self.model.asked(torch.as_tensor(limits.neutral_u)).double().numpy()
+        limits = replace(limits, neutral_u=np.clip(stands, 0.0, 1.0))  # a slipped horn rests somewhere else
         objective = Objective(self.model, self.history, limits, self.neutral_m)
         return Solver(objective, self.response, self.observed)
 

@@ -14,7 +14,7 @@ from animaface.calibration.camera.delay import measure_delay
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.learn import Learned, learn_inverse, load_learned
 from animaface.calibration.options import Options, Stand
-from animaface.calibration.paths import Body, exam_path
+from animaface.calibration.paths import exam_path
 from animaface.calibration.recording import Recording
 from animaface.calibration.work import Work
 from animaface.robot.face.errors import CalibrationError
@@ -47,11 +47,12 @@ def recalibrate(
     o, config = options or Options(), stand.config
     meta = folder.load(source, config)
     old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
-    seen, exam = _watch(FaceSteps(stand, Work(work), o), poses, o)
+    face = FaceSteps(stand, Work(work), o)
+    seen, exam = _watch(face, drift.recalibration_path(old, face.body, poses, o.seed), o)
     usual = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
-    found = drift.find_drift(old, seen, usual, Body.of(config), config.names)
+    found = drift.find_drift(old, seen, usual, config.names)
     stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
-    new = drift.adapt(old, [seen], Body.of(config), seed=o.seed)
+    new = drift.adapt(old, [seen])
     before, after = (_errors(learned, exam) for learned in (old, new))
     if after["mean_mm"] >= before["mean_mm"]:
         raise CalibrationError(
@@ -65,11 +66,11 @@ def recalibrate(
     return meta
 
 
-def _watch(face: FaceSteps, poses: int, o: Options) -> tuple[Recording, Recording]:
+def _watch(face: FaceSteps, path: Array, o: Options) -> tuple[Recording, Recording]:
     """(poses to learn from, a path to judge by), with the robot released again at the end."""
     config, body = face.stand.config, face.body
     with face.moving():
-        path, detector = drift.recalibration_path(body, poses, o.seed, o.frame_hz), face.stand.detector
+        detector = face.stand.detector
         face.recorder.look(body.neutral_u, 20, settle_s=1.0)
         detector.learn_rest(20)
         if not detector.delay_known:
@@ -77,7 +78,7 @@ def _watch(face: FaceSteps, poses: int, o: Options) -> tuple[Recording, Recordin
                 face.recorder, config, body.neutral_u, face.stand.flash, o.seed
             ).delay_s
         face.recorder.go(path[0], 0.5)
-        seen = face.recorder.record(path, frame_hz=o.frame_hz, progress=face.progress("recalibration"))
+        seen = face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("recalibration"))
         judge = exam_path(config, o.seed + 5, swing_s=_CHECK_SWING_S, takes=1)
         face.recorder.go(judge[0], 0.5)
         exam = face.recorder.record(judge, frame_hz=o.exam_hz, progress=face.progress("check"))

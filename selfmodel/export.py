@@ -25,6 +25,8 @@ from animaface.selfmodel.window import OFFSETS
 
 PARITY: float = 1e-5
 """Largest difference between torch and onnxruntime that is let through, m, rad or ranges."""
+_LATER = ("stretch",)
+"""Numbers that self-models of earlier versions don't have."""
 
 
 class _AsLandmarks(nn.Module):
@@ -74,9 +76,10 @@ def import_self_model(path: Path) -> tuple[SelfModel, Response, History, dict[st
         proto = onnx.load(str(path))
         found = {i.name: onnx.numpy_helper.to_array(i) for i in proto.graph.initializer}
         model = SelfModel(Shape(**facts["shape"]))
-        state = {
-            k: torch.tensor(found[f"model.{k}"]) if v.numel() else v for k, v in model.state_dict().items()
-        }
+        state = model.state_dict()
+        for k, v in state.items():
+            if v.numel() and (k not in _LATER or f"model.{k}" in found):
+                state[k] = torch.tensor(found[f"model.{k}"])
         model.load_state_dict(state)
     except BROKEN_MODEL as e:
         raise CalibrationError(f"{path} is no self-model: {e!r}", next_step=again) from e

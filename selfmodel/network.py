@@ -75,6 +75,8 @@ class SelfModel(nn.Module):
 
     slip: Tensor
     """[N] ranges by which horns have slipped since the model was trained (calibration/drift.py)."""
+    stretch: Tensor
+    """[N] share by which actuators go further from the middle of their range than then."""
     seen: Tensor
     basis: Tensor
     mean: Tensor
@@ -90,6 +92,7 @@ class SelfModel(nn.Module):
         self.register_buffer("scale", torch.ones(rows))
         curves, nets = s.n_actuators * (s.degree + s.n_creeps), s.n_members * s.n_blocks
         self.register_buffer("slip", torch.zeros(s.n_actuators))
+        self.register_buffer("stretch", torch.zeros(s.n_actuators))
         self.memory = nn.Parameter(torch.zeros(s.n_blocks, s.n_actuators, 2 * s.n_memories))
         self.linear = nn.Parameter(torch.zeros(s.n_blocks, curves, s.n_components))
         self.bias = nn.Parameter(torch.zeros(s.n_blocks, 1, s.n_components))
@@ -106,7 +109,7 @@ class SelfModel(nn.Module):
         """inputs[B, F] -> [blocks, B, actuators * (degree + creeps)]: bent positions as each block takes them to be,
         and the creeps themselves: what skin has crept to acts at slack cables and closed lips in its own way."""
         s = self.shape
-        q = (x[:, : s.n_actuators] + self.slip).expand(s.n_blocks, -1, -1)
+        q = self.stands(x[:, : s.n_actuators]).expand(s.n_blocks, -1, -1)
         memory = x[:, s.n_actuators :].reshape(x.shape[0], s.n_memories, s.n_actuators)
         if s.n_memories:
             way = torch.cat([memory.clamp(min=0.0), memory.clamp(max=0.0)], dim=1)  # coming up, coming down
@@ -118,6 +121,14 @@ class SelfModel(nn.Module):
         crept = memory[:, s.n_plays :].transpose(1, 2).expand(s.n_blocks, -1, -1, -1)
         out = torch.cat([torch.stack(bent[: s.degree], dim=3), crept], dim=3)
         return (out * self.seen[:, None, :, None]).flatten(2)
+
+    def stands(self, q: Tensor) -> Tensor:
+        """q[B, N] -> where those actuators stood for the same face when the model was trained."""
+        return q + self.slip + self.stretch * (q - 0.5)
+
+    def asked(self, stands: Tensor) -> Tensor:
+        """The other way round: positions [..., N] that stand there."""
+        return (stands - self.slip + 0.5 * self.stretch) / (1.0 + self.stretch)
 
     def shifts(self) -> Tensor:
         """[blocks, N, 2 * memories] ranges by which one unit of memory shifts a position, coming up and down.

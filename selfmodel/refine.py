@@ -146,7 +146,7 @@ class Refinement(nn.Module):
         """[blocks, B, N, degree + creeps] slope of every curve in the command."""
         m, s = self.model, self.model.shape
         off, shifts = u - self.neutral, m.shifts()
-        q, slope = (u + m.slip).unsqueeze(0), torch.ones_like(u).unsqueeze(0)
+        q, slope = m.stands(u).unsqueeze(0), torch.ones_like(u).unsqueeze(0) * (1.0 + m.stretch)
         drawn, stretch = self._drawn(u), skin_slope(u, self._skin)
         flat = [(off / r, torch.full_like(u, 1.0 / r), 1.0) for r in self._history.play]
         flat += [(drawn * k, stretch * k, float("inf")) for k in self._held]

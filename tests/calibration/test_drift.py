@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from animaface.calibration.active import Curiosity
-from animaface.calibration.drift import adapt, find_drift, recalibration_path, region_errors_mm
+from animaface.calibration.drift import FRAME_HZ, adapt, find_drift, recalibration_path, region_errors_mm
 from animaface.calibration.learn import Learned
 from animaface.calibration.paths import Body, babbling_path
 from animaface.calibration.recording import Recording
@@ -56,13 +56,13 @@ def test_drift_is_noticed_and_fifty_poses_give_the_accuracy_back() -> None:
     slip[4] = 0.14
     learned, exam = young(), babbling_path(BODY, 40.0, 99)
     usual_mm = region_errors_mm(learned, watch(exam))
-    few = recalibration_path(BODY, 25, 4, 5.0)
-    assert not find_drift(learned, watch(few), usual_mm, BODY, DRIVES).regions
-    found = find_drift(learned, watch(few, slip), usual_mm, BODY, DRIVES)
+    few = recalibration_path(learned, BODY, 25, 4)
+    assert not find_drift(learned, watch(few, frame_hz=FRAME_HZ), usual_mm, DRIVES).regions
+    found = find_drift(learned, watch(few, slip, FRAME_HZ), usual_mm, DRIVES)
     assert found.regions == ("brows",)
     assert set(found.slips) == {"browOuterUpLeft"}
     assert found.slips["browOuterUpLeft"] == pytest.approx(0.14, abs=0.03)
-    new = adapt(learned, [watch(recalibration_path(BODY, 50, 0, 5.0), slip)], BODY, adjust=150)
+    new = adapt(learned, [watch(recalibration_path(learned, BODY, 50, 0), slip, FRAME_HZ)])
     aged = watch(exam, slip)
     lost = region_errors_mm(learned, aged)["brows"] - usual_mm["brows"]
     back = region_errors_mm(learned, aged)["brows"] - region_errors_mm(new, aged)["brows"]
@@ -74,7 +74,7 @@ def test_drift_is_noticed_and_fifty_poses_give_the_accuracy_back() -> None:
 def test_too_few_frames_are_refused() -> None:
     """Three frames say nothing."""
     with pytest.raises(CalibrationError, match="5 frames"):
-        find_drift(young(), watch(np.full((60, N), 0.5)), {}, BODY, DRIVES)
+        find_drift(young(), watch(np.full((60, N), 0.5)), {}, DRIVES)
 
 
 def test_active_babbling_goes_where_the_ensemble_disagrees() -> None:

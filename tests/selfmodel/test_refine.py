@@ -20,6 +20,7 @@ def wild_objective() -> Objective:
     with torch.no_grad():
         for p in (model.linear, model.w3, model.memory):
             p.copy_(0.3 * torch.randn(p.shape))
+        model.slip[1], model.stretch[2] = 0.1, -0.2
         model.basis.copy_(torch.randn(model.basis.shape) / model.basis.shape[1] ** 0.5)
         model.scale.fill_(2e-3)
         model.mean.copy_(torch.as_tensor(np.concatenate([neutral_m().ravel(), np.zeros(3)])))
