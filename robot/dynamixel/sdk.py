@@ -184,25 +184,28 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
         return {}
 
     def _fast_reply(self) -> bytes | None:
-        """What there is of the fast reply; noise, echoes and late answers of single servos before it are dropped."""
-        buffer = self._buffer
-        while True:
-            start = buffer.find(_HEADER)
-            if start < 0:
-                del buffer[: max(len(buffer) - 3, 0)]
+        """What there is of the fast reply; late answers of single servos before it are dropped."""
+        while (total := self._begun()) is not None:
+            if self._buffer[4] == BROADCAST_ID and self._buffer[7] == _STATUS:
+                return bytes(self._buffer[:total])
+            if len(self._buffer) < total:
                 return None
+            del self._buffer[:total]
+        return None
+
+    def _begun(self) -> int | None:
+        """Length of the packet that the buffer begins with, once its header is in; noise before it is dropped."""
+        buffer = self._buffer
+        while (start := buffer.find(_HEADER)) >= 0:
             del buffer[:start]
             if len(buffer) < 8:
                 return None
             total = 7 + (buffer[5] | buffer[6] << 8)
-            if not 10 <= total <= _MAX_PACKET:
-                del buffer[:3]
-            elif buffer[4] == BROADCAST_ID and buffer[7] == _STATUS:
-                return bytes(buffer[:total])
-            elif len(buffer) < total:
-                return None
-            else:
-                del buffer[:total]
+            if 10 <= total <= _MAX_PACKET and (buffer[4] <= MAX_ID or buffer[4] == BROADCAST_ID):
+                return total
+            del buffer[:3]
+        del buffer[: max(len(buffer) - 3, 0)]
+        return None
 
     def _missing(self) -> int:
         """How many bytes the packet that has begun still needs."""
@@ -212,31 +215,19 @@ class MendedPacketHandler(Protocol2PacketHandler):  # type: ignore[misc]
         return max(7 + (self._buffer[5] | self._buffer[6] << 8) - have, 1)
 
     def _take(self) -> list[int] | None:
-        """Cut one whole status packet out of the buffer; noise and echoes before it are dropped."""
+        """Cut one whole status packet of one servo out of the buffer; echoes and fast replies are dropped."""
         buffer = self._buffer
-        while True:
-            start = buffer.find(_HEADER)
-            if start < 0:
-                del buffer[: max(len(buffer) - 3, 0)]
-                return None
-            del buffer[:start]
-            if len(buffer) < 7:
-                return None
-            total = 7 + (buffer[5] | buffer[6] << 8)
-            if not 10 <= total <= _MAX_PACKET or buffer[4] > MAX_ID:
-                del buffer[:3]
-                continue
-            if len(buffer) < total:
-                return None
+        while (total := self._begun()) is not None and len(buffer) >= total:
             if crc16(buffer[: total - 2]) != buffer[total - 2] | buffer[total - 1] << 8:
                 self.crc_errors += 1
                 del buffer[:3]
                 continue
             packet = bytes(buffer[:total])
             del buffer[:total]
-            if packet[7] != _STATUS or total < 11:
+            if packet[4] == BROADCAST_ID or packet[7] != _STATUS or total < 11:
                 continue  # our own instruction, echoed by the adapter
             body = packet[7:-2].replace(_STUFFED, _PATTERN)
             if self.expected not in (None, len(body) - 2) and not body[1] & 0x7F:
                 continue
             return [*packet[:5], *(len(body) + 2).to_bytes(2, "little"), *body, *packet[-2:]]
+        return None

@@ -57,7 +57,7 @@ class CorpusConfig:
 
 
 Groups = dict[str, list[Example]]
-SHARES = {"real": 0.34, "varied": 0.32, "transferred": 0.14, "taught": 0.15, "speechless": 0.05}
+SHARES = {"real": 0.33, "varied": 0.29, "transferred": 0.16, "taught": 0.17, "speechless": 0.05}
 """Share of the training rows of each group."""
 
 
