@@ -1,5 +1,5 @@
-"""Somebody who looks after a run beside its loop: brings back a control process that died, asks for faults,
-and sees that the recorder writes. A thread, so that the loop waits for none of it."""
+"""Somebody who looks after a run beside its loop: brings back a control process that died (or has the run rest),
+asks for faults, and sees that the recorder writes. A thread, so that the loop waits for none of it."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from animaface.app.recording.process import DIED, Recorder
-from animaface.app.telemetry import Telemetry
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import FaceConfig
 from animaface.robot.control_process import ControlProcess
 from animaface.robot.face.errors import AnimafaceError
@@ -27,11 +27,16 @@ class Attendant:
     replaced by another, which writes on into a file beside the first."""
 
     def __init__(
-        self, control: ControlProcess, telemetry: Telemetry, recorder: Recorder | None, say: Say
-    ) -> None:
+        self, control: ControlProcess, telemetry: Telemetry, recorder: Recorder | None, say: Say, *,
+        on_death: Callable[[], None] | None = None, each_look: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`on_death`: hears that the control process is gone, in place of its being brought back. `each_look`: called
+        twice a second."""
         self.telemetry = telemetry
         self.failed: AnimafaceError | None = None
         self._control, self._recorder, self._say = control, recorder, say
+        self._on_death, self._each_look = on_death, each_look
+        self._mourned = False
         self._lost_logs: list[str] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="attendant", daemon=True)
@@ -41,9 +46,10 @@ class Attendant:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a revival under way is waited for."""
+        """End; a revival under way is waited for. Fine when it never began."""
         self._done.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     @property
     def alive(self) -> bool:
@@ -67,13 +73,24 @@ class Attendant:
     def _watch(self) -> None:
         ask_s = 0.0
         while not self._done.wait(_LOOK_S):
-            if self._control.crashed and self.failed is None:
+            if self._on_death is not None:
+                self._mourn(self._on_death)
+            elif self._control.crashed and self.failed is None:
                 self._revive()
             if self._recorder is not None and not self._recorder.running:
                 self._record_on(self._recorder)
-            if (now_s := time.monotonic()) >= ask_s and self._control.running:
+            if (now_s := time.monotonic()) >= ask_s:
                 ask_s = now_s + _ASK_S
-                self.telemetry.look()
+                if self._control.running:
+                    self.telemetry.look()
+                self._each_look()
+
+    def _mourn(self, on_death: Callable[[], None]) -> None:
+        """Once for each death."""
+        gone = not self._control.running
+        if gone and not self._mourned:
+            on_death()
+        self._mourned = gone
 
     def _record_on(self, dead: Recorder) -> None:
         why = dead.stop()["error"]

@@ -77,12 +77,7 @@ def motion_of(
     if calibration is not None:
         return _calibrated(config, calibration)
     reason = "not calibrated"
-    found = (
-        [simulated_user_folder(config.id), folder.shipped_folder(config.id)]
-        if sim
-        else [folder.user_folder(config.id)]
-    )
-    for path in found if use_calibration else []:
+    for path in _found_by_itself(config, sim=sim) if use_calibration else []:
         if not path.is_dir():
             continue
         try:
@@ -91,6 +86,49 @@ def motion_of(
             reason = e.message
     lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3 + RAMPS_S
     return Motion(_HandMapSolver(config), lag_s, False, f"hand map ({reason})")
+
+
+class CalibrationWatch:
+    """Whether a face would be moved by another calibration by now: one that was made while it runs."""
+
+    def __init__(
+        self, config: FaceConfig, *, sim: bool, calibration: Path | None = None, use_calibration: bool = True
+    ) -> None:
+        """As `motion_of`, whose answer of now counts as known."""
+        self._config, self._sim = config, sim
+        self._calibration, self._use = calibration, use_calibration
+        given = [calibration] if calibration is not None else _found_by_itself(config, sim=sim)
+        self._watched = [path / "calibration.json" for path in given] if use_calibration else []
+        self._seen = self._look()
+
+    def fresh(self) -> Motion | None:
+        """The new motion, once; None while all is as before, or what lies there can't be used."""
+        found = self._look()
+        if found == self._seen:
+            return None
+        self._seen = found
+        try:
+            return motion_of(
+                self._config, sim=self._sim, calibration=self._calibration, use_calibration=self._use
+            )
+        except CalibrationError:
+            return None
+
+    def _look(self) -> list[int]:
+        """When each was written; 0: it is not there."""
+        out = []
+        for path in self._watched:
+            try:
+                out.append(path.stat().st_mtime_ns)
+            except OSError:
+                out.append(0)
+        return out
+
+
+def _found_by_itself(config: FaceConfig, *, sim: bool) -> list[Path]:
+    if sim:
+        return [simulated_user_folder(config.id), folder.shipped_folder(config.id)]
+    return [folder.user_folder(config.id)]
 
 
 def _calibrated(config: FaceConfig, path: Path) -> Motion:

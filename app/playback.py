@@ -14,7 +14,8 @@ from animaface.app.live.feed import PLAY_RATE_HZ, Resampler
 from animaface.app.live.pipeline import Motors
 from animaface.app.live.speaker import Speaker
 from animaface.app.motion import Motion
-from animaface.app.telemetry import SOUND_RATE_HZ, Telemetry
+from animaface.app.telemetry.rows import SOUND_RATE_HZ
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess

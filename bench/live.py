@@ -24,6 +24,7 @@ import soundfile
 import soxr
 from rich.console import Console
 from rich.table import Table
+from stolen import Stolen
 from virtual_card import CARD, MONITOR, RATE_HZ, Capture, virtual_card
 from websockets.sync.client import ClientConnection, connect
 
@@ -89,7 +90,8 @@ def lips_against_sound(
     source = [str(wav)] if command == "play" else ["--source", str(wav)]
     capture = Capture(card)
     try:
-        done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
+        with Stolen() as stolen:
+            done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
                                "--output", CARD], env=dict(card), stdout=subprocess.PIPE, check=False)  # fmt: skip
     finally:
         capture.stop()
@@ -103,6 +105,7 @@ def lips_against_sound(
     offsets = 1e3 * late_s
     own = 1e3 * event_offsets_s(*gap_of_take(wav), *sound_events(phones))[0]
     told = {k: numbers[k] for k in ("ticks", "missed_share", "dropped_share", "drift_ppm") if k in numbers}
+    told["stolen_percent"] = round(100 * stolen.share, 2)
     if "first_heard_s" in numbers:
         told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - heard_s)
     return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets), "untold_share": untold,

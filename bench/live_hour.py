@@ -12,20 +12,25 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from endurance import slope
 from live import ANIMAFACE, DEMO, free_port, numbers_of, reached
 from rich.console import Console
 from rich.table import Table
+from stolen import Stolen
 
 from animaface.app.recording.log import read_log
 
 HERE = Path(__file__).parent
 SAMPLE_S = 10.0
+WARM_S = 20.0
+_A_MINUTE = round(60.0 / SAMPLE_S)
 
 
 def memory_mb(root: int) -> dict[str, float]:
@@ -56,20 +61,38 @@ def memory_mb(root: int) -> dict[str, float]:
     return out
 
 
-def talk(face: str, minutes: float, folder: Path) -> dict[str, Any]:
+class Memory:
+    """Sizes of all processes below `root`, every SAMPLE_S from WARM_S on; a line a minute for whoever waits."""
+
+    def __init__(self, root: int) -> None:
+        self.sizes: list[dict[str, float]] = []
+        self._root = root
+        self._done = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        due_s = time.monotonic() + WARM_S
+        while not self._done.wait(due_s - time.monotonic()):
+            due_s += SAMPLE_S
+            self.sizes.append(memory_mb(self._root))
+            if len(self.sizes) % _A_MINUTE == 1:
+                Console(stderr=True).print(f"minute {len(self.sizes) // _A_MINUTE}", self.sizes[-1])
+
+    def stop(self) -> None:
+        self._done.set()
+
+
+def talk(face: str, minutes: float, log: Path) -> dict[str, Any]:
     """Speak until the time is over -> what was counted, and memory[K] by process."""
     samples, rate_hz = soundfile.read(DEMO, dtype="int16")
-    port, log = free_port(), folder / "hour.mcap"
+    port = free_port()
     child = subprocess.Popen([*ANIMAFACE, "live", "--face", face, "--sim", "--json", "--no-sound", "--source",
                               f"ws://127.0.0.1:{port}", "--log", str(log)], stdout=subprocess.PIPE)  # fmt: skip
-    sizes: list[dict[str, float]] = []
-    sent = 0
+    memory, sent = Memory(child.pid), 0
     try:
         with reached(port) as agent:
             agent.recv(timeout=60.0)
             end_s = time.monotonic() + 60.0 * minutes
-            # shared rings are touched slot by slot, and count as memory only then: they are full after 330 s
-            sample_s = time.monotonic() + (350.0 if minutes > 12.0 else 20.0)
             while time.monotonic() < end_s:
                 agent.send(json.dumps({"type": "start", "rate_hz": rate_hz}))
                 for k in range(0, len(samples), rate_hz // 10):
@@ -77,33 +100,43 @@ def talk(face: str, minutes: float, folder: Path) -> dict[str, Any]:
                 agent.send(json.dumps({"type": "stop"}))
                 sent += len(samples)
                 while json.loads(agent.recv(timeout=60.0))["type"] != "spoken":
-                    if time.monotonic() > sample_s:
-                        sample_s += SAMPLE_S
-                        sizes.append(memory_mb(child.pid))
+                    pass
                 time.sleep(0.5)
-                if time.monotonic() > sample_s:
-                    sample_s += SAMPLE_S
-                    sizes.append(memory_mb(child.pid))
     finally:
+        memory.stop()
         child.terminate()
     numbers = numbers_of(child.communicate(timeout=120)[0])
     numbers["sent_seconds"] = round(sent / rate_hz, 2)
+    return {"numbers": numbers, "memory_mb": memory.sizes}
+
+
+def recorded(log: Path) -> dict[str, Any]:
+    """What the recording holds, read back whole."""
     recording = read_log(log)
     heard = np.concatenate(recording.sound) if recording.sound else np.zeros(1)
-    numbers["recording"] = {"bytes": log.stat().st_size, "ticks": len(recording.time_s), "cut": recording.cut,
-                            "sound_seconds": round(len(heard) / recording.sound_rate_hz, 1)}  # fmt: skip
-    return {"numbers": numbers, "memory_mb": sizes}
+    return {"bytes": log.stat().st_size, "ticks": len(recording.time_s), "cut": recording.cut,
+            "sound_seconds": round(len(heard) / recording.sound_rate_hz, 1)}  # fmt: skip
 
 
-def growth(sizes: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """By process: at the beginning, at the end, and the slope of a line through all, MB an hour."""
+def growth(sizes: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """By process: at the beginning, at the end, and the slope of a line through its minutes, MB an hour with its 95 %
+    interval (the first tenth is warm-up; None: too short a run)."""
     out = {}
     for name in sizes[0] if sizes else ():
         rows = np.array([s.get(name, np.nan) for s in sizes])
-        hours = np.arange(len(rows)) * SAMPLE_S / 3600.0
-        slope = float(np.polyfit(hours, rows, 1)[0]) if len(rows) > 2 else float("nan")
-        out[name] = {"first_mb": float(rows[0]), "last_mb": float(rows[-1]), "mb_an_hour": round(slope, 1)}
+        whole = len(rows) // _A_MINUTE * _A_MINUTE
+        minutes = rows[:whole].reshape(-1, _A_MINUTE).mean(axis=1)
+        line = slope(np.arange(len(minutes), dtype=float), minutes) if len(minutes) > 4 else None
+        out[name] = {"first_mb": float(rows[0]), "last_mb": float(rows[-1]), "mb_an_hour": line}
     return out
+
+
+def told_growth(line: dict[str, float] | None) -> str:
+    return (
+        "too short"
+        if line is None
+        else f"{line['per_hour']:+.2f} an hour, {line['low']:+.2f} to {line['high']:+.2f}"
+    )
 
 
 def main() -> None:
@@ -112,8 +145,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     given = parser.parse_args(sys.argv[1:])
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
-        found = talk(given.face, given.minutes, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, Stolen() as stolen:
+        log = Path(folder) / "hour.mcap"
+        found = talk(given.face, given.minutes, log)
+        found["numbers"]["recording"] = recorded(log)
+    found["numbers"]["stolen_percent"] = round(100 * stolen.share, 2)
     numbers, grown = found["numbers"], growth(found["memory_mb"])
     lost_s = numbers["sent_seconds"] - numbers["sound_seconds"]
     table = Table(
@@ -126,7 +162,7 @@ def main() -> None:
     table.add_row("commands late or skipped", f"{numbers['dropped_share']:.2%}", "1 %")
     table.add_row("deadlines missed, with recording", f"{numbers['missed_share']:.2%}", "0.5 %")
     for name, row in grown.items():
-        table.add_row(f"memory of {name}", f"{row['first_mb']:.0f} to {row['last_mb']:.0f} MB ({row['mb_an_hour']:+.0f} an hour)",
+        table.add_row(f"memory of {name}", f"{row['first_mb']:.1f} to {row['last_mb']:.1f} MB ({told_growth(row['mb_an_hour'])})",
                       "flat")  # fmt: skip
     Console().print(table)
     result = {"face": given.face, "minutes": given.minutes, "load_average_at_start": round(load, 1),

@@ -47,7 +47,7 @@ class Ring:
         size = 8 * (_HEAD + slots * (width + 2))
         with os.fdopen(handle, "r+b") as f:
             f.truncate(size)
-            memory = mmap.mmap(f.fileno(), size)
+            memory = _mapped(f.fileno(), size)
         head = np.frombuffer(memory, dtype=np.uint64, count=_HEAD)
         head[1], head[2], head[3] = slots, width, 0
         head[0] = _MAGIC
@@ -58,7 +58,7 @@ class Ring:
         """Open a ring that another process made. InputError when it is none."""
         try:
             with Path(path).open("r+b") as f:
-                memory = mmap.mmap(f.fileno(), 0)
+                memory = _mapped(f.fileno(), 0)
         except (OSError, ValueError) as e:
             raise InputError(f"{path}: no ring in shared memory here ({e})") from e
         if len(memory) < 8 * _HEAD or int.from_bytes(memory[:8], "little") != _MAGIC:
@@ -111,6 +111,12 @@ class Ring:
         self._head, self._words, self._rows = empty.ravel(), empty, empty.view(np.float64)
         with contextlib.suppress(BufferError):  # somebody still holds a view; it goes with them
             self._memory.close()
+
+
+def _mapped(descriptor: int, size: int) -> mmap.mmap:
+    """Every page is there from the beginning: a control loop that touches a new one would wait for the system."""
+    flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+    return mmap.mmap(descriptor, size, flags)
 
 
 def _sweep(folder: Path) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import webbrowser
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,12 +14,11 @@ import typer
 
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out
-from animaface.app.motion import motion_of
+from animaface.app.motion import CalibrationWatch, motion_of
 from animaface.app.page.admission import Door, is_loopback, parse_listen, token_for
 from animaface.app.page.face import Options, PageFace
 from animaface.app.page.helm import Helm
 from animaface.app.page.running import RunningPage
-from animaface.app.recording.process import Recorder
 from animaface.app.show import warn_uncalibrated
 from animaface.app.stage import parse_ports, stage
 from animaface.robot.config import load_face
@@ -83,6 +81,7 @@ def run(
     )
     config = load_face(face)
     ports = parse_ports(config, port or [])
+    watch = CalibrationWatch(config, sim=sim, calibration=calibration, use_calibration=not hand_map)
     motion = motion_of(config, sim=sim, calibration=calibration, use_calibration=not hand_map)
     if not json:
         warn_uncalibrated(config, motion)
@@ -90,12 +89,11 @@ def run(
     sys.setswitchinterval(_SWITCH_S)
     helm = Helm(RealClock())
     simulated: list[SimProcess] = []
-    options = Options(source, device, output, sound=not no_sound, seed=seed, style=style)
+    options = Options(source, device, output, sound=not no_sound, seed=seed, style=style, log=log)
     with (
         ended_by_signals(),
         stage(face, config, sim=sim, ports=ports, truth=truth, seed=seed, on_start=simulated.append) as where,
-        PageFace(config, motion, where, helm, options) as running,
-        Recorder.start(log, running.telemetry.rings) if log is not None else nullcontext(),
+        PageFace(config, motion, where, helm, options, watch.fresh) as running,
     ):
         told = _Told(door, as_json=json, open_browser=open_browser)
         page = RunningPage(

@@ -9,7 +9,7 @@ import typer
 
 from animaface.app.console import emit_json, err, out
 from animaface.app.recording.process import Until, record
-from animaface.app.telemetry import find_runs
+from animaface.app.telemetry.found import find_runs
 from animaface.robot.face.errors import ConfigError, InputError, unknown_name
 
 NAME = "record"

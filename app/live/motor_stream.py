@@ -48,9 +48,13 @@ class MotorStream:
         until it knows better."""
         self.names = config.names
         self._hasty = hasty
+        self._mouth = np.array([a.region in MOUTH_REGIONS for a in config.actuators.values()])
+        self.use(motion)
+
+    def use(self, motion: Motion) -> None:
+        """From now on this motion; frames that were pushed before are forgotten. While the face rests only."""
         self._solver: Solver = motion.solver
         self._lag_s = motion.lag_s
-        self._mouth = np.array([a.region in MOUTH_REGIONS for a in config.actuators.values()])
         if isinstance(motion.solver, FaceInverse):
             motion.solver.flush()
         self._time_s = np.zeros(0)

@@ -14,7 +14,7 @@ from animaface.app.live.attention import Activity, Attention, State
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import MotorStream, Relaxation
 from animaface.app.live.timelines import NETWORK_S, RESAMPLER_S, STEP_S, Played, Timeline
-from animaface.app.telemetry import Telemetry
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.face.clock import Clock
 from animaface.robot.robot import RATE_HZ
 from animaface.speech.emotion import EmotionMix
@@ -23,6 +23,9 @@ from animaface.speech.perform import PerformedFrames, Performer
 Array = NDArray[np.float64]
 PUSH_AHEAD_S: Final = 0.02
 """Commands leave so long before they are due: enough for a hiccup, little enough to be interrupted."""
+CAPTURED_AHEAD_S: Final = 0.006
+"""The same from a microphone, where every millisecond counts: below the time between two of them, so their times
+follow those of the sound's blocks."""
 _AT_ONCE_S: Final = 0.002
 _STALL_S: Final = 0.02
 _QUIET_S: Final = 0.3
@@ -184,6 +187,8 @@ class LivePipeline:
             self.counts.points += missed
             self.counts.longest_stall_s = max(self.counts.longest_stall_s, behind_s)
             self._next_due_s += missed / RATE_HZ
+        if self._ahead_s < 1.0 / RATE_HZ:
+            self._next_due_s = max(self._next_due_s, now_s + 0.5 * self._ahead_s)
         while self._next_due_s <= now_s + self._ahead_s:
             self._send_one(self._next_due_s)
             self._next_due_s += 1.0 / RATE_HZ

@@ -13,7 +13,7 @@ from animaface.app.live.attention import activity_named
 from animaface.app.live.feed import Feed
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import MotorStream, Relaxation
-from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.pipeline import CAPTURED_AHEAD_S, PUSH_AHEAD_S, LivePipeline
 from animaface.app.live.protocol import Conversation, Facts
 from animaface.app.live.readers import Reader, file_reader, pcm_reader
 from animaface.app.live.server import LiveServer, parse_address
@@ -30,8 +30,6 @@ from animaface.speech.perform import FILE_ANTICIPATION_S, Performer
 STEP_S: Final = 0.01
 SETTLE_S: Final = 0.8
 _CHECK_S: Final = 0.5
-_CAPTURED_AHEAD_S: Final = 0.012
-"""From a microphone every millisecond counts, and nothing has to be interrupted."""
 TOKEN_VARIABLE: Final = "ANIMAFACE_TOKEN"
 
 
@@ -159,7 +157,7 @@ class _Source:
         self.anticipation_s = (
             0.0 if what in ("mic", "stdin") or what.startswith("ws:") else FILE_ANTICIPATION_S
         )
-        self.push_ahead_s = _CAPTURED_AHEAD_S if what == "mic" else PUSH_AHEAD_S
+        self.push_ahead_s = CAPTURED_AHEAD_S if what == "mic" else PUSH_AHEAD_S
         self.timeline: Captured | Played
         if what == "mic":
             self._microphone = Microphone(options.device)

@@ -10,11 +10,11 @@ from animaface.app.page.face import PageFace
 from animaface.app.page.frames import vitals
 from animaface.app.page.helm import Helm
 from animaface.app.page.messages import FOR_EVERYBODY, Message
-from animaface.app.page.projection import Projection
+from animaface.app.page.projection import Projection, projection_of
 from animaface.app.page.steering import HEAD_RANGE_RAD, MOST_STYLE, STYLES
 from animaface.app.page.tapes import Replay, Tapes
 from animaface.app.page.voice import Voice
-from animaface.app.telemetry import RunReader
+from animaface.app.telemetry.reader import RunReader
 from animaface.robot.face.arkit import ARKIT_NAMES, HEAD_NAMES
 from animaface.robot.face.errors import InputError
 from animaface.robot.gate import Reason
@@ -33,7 +33,8 @@ class Desk:
     ) -> None:  # fmt: skip
         self.face, self.helm = face, helm
         self.tapes, self.calibrating = tapes, calibrating
-        self._reader, self._projection = reader, projection
+        self._reader, self.projection = reader, projection
+        self._motion = face.motion
         self._awaited: dict[int, str] = {}
         self._styles = dict.fromkeys(STYLES, 1.0)
         self._can_say = Voice.has_synthesiser()
@@ -44,7 +45,7 @@ class Desk:
         return {
             "type": "hello", "page": page, "face": config.id, "description": config.description,
             "motion": self.face.motion.source, "calibrated": self.face.motion.calibrated,
-            "projection": self._projection.kind, "source": self.face.options.source, "can_say": self._can_say,
+            "projection": self.projection.kind, "source": self.face.options.source, "can_say": self._can_say,
             "shapes": list(ARKIT_NAMES), "head": list(HEAD_NAMES), "head_range_rad": HEAD_RANGE_RAD,
             "styles": STYLES, "most_style": MOST_STYLE, "emotions": PLACES,
             "reasons": {int(r): str(r.name).lower().replace("_", " ") for r in Reason if r},
@@ -57,6 +58,14 @@ class Desk:
                 for name, a in config.actuators.items()
             ],
         }  # fmt: skip
+
+    def renewed(self) -> bool:
+        """Whether the face has another calibration since the last call; it is drawn by it from then on."""
+        if self.face.motion is self._motion:
+            return False
+        self._motion = self.face.motion
+        self.projection = projection_of(self.face.config, self._motion.folder)
+        return True
 
     def left(self, page: int) -> None:
         """A page is gone: if it drove the face, the face rests."""

@@ -4,17 +4,20 @@ import contextlib
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from animaface.app.attendant import Attendant
 from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.microphone import Microphone
 from animaface.app.live.motor_stream import Relaxation
-from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.pipeline import CAPTURED_AHEAD_S, PUSH_AHEAD_S, LivePipeline
 from animaface.app.live.speaker import open_speaker
 from animaface.app.live.timelines import Captured, Played, needed_delay_s
 from animaface.app.motion import Motion
@@ -22,7 +25,8 @@ from animaface.app.page.helm import Helm
 from animaface.app.page.steering import Hand, Styled
 from animaface.app.page.tapes import EASE_S, Replay
 from animaface.app.page.voice import Voice
-from animaface.app.telemetry import Telemetry
+from animaface.app.recording.process import Recorder
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
@@ -33,8 +37,6 @@ from animaface.speech.perform import Performer
 
 Array = NDArray[np.float64]
 STEP_S: Final = 0.01
-LOOK_S: Final = 0.5
-CAPTURED_AHEAD_S: Final = 0.012
 _JOIN_S: Final = 5.0
 _NICE: Final = -10
 
@@ -42,7 +44,7 @@ _NICE: Final = -10
 @dataclass(frozen=True)
 class Options:
     """source: 'page' (what the page says and sends) or 'mic'. device, output: parts of sound devices' names.
-    style: of articulation, see animaface.speech.style."""
+    style: of articulation, see animaface.speech.style. log: record the whole run there."""
 
     source: str = "page"
     device: str | None = None
@@ -50,6 +52,7 @@ class Options:
     sound: bool = True
     seed: int = 0
     style: str = "plain"
+    log: Path | None = None
 
 
 class PageFace:
@@ -60,8 +63,10 @@ class PageFace:
     """
 
     def __init__(
-        self, config: FaceConfig, motion: Motion, ports: dict[str, str], helm: Helm, options: Options
-    ) -> None:
+        self, config: FaceConfig, motion: Motion, ports: dict[str, str], helm: Helm, options: Options,
+        fresh: Callable[[], Motion | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`fresh`: asked twice a second for another motion, see `CalibrationWatch`; it is taken while the face rests."""
         self.config, self.motion, self.options = config, motion, options
         self.clock = RealClock()
         self.feed = Feed()
@@ -70,7 +75,8 @@ class PageFace:
         self.mood = EmotionMix({})
         self.told: deque[str] = deque(maxlen=50)
         """For the person, newest last."""
-        self._helm = helm
+        self._helm, self._fresh = helm, fresh
+        self._next_motion: Motion | None = None
         self._tape: Replay | None = None
         self._taken = 0
         self.stops = 0
@@ -92,26 +98,32 @@ class PageFace:
             on_interrupt=self._mute, on_state=lambda state: self.telemetry.tell("state", state=state),
             telemetry=self.telemetry,
         )  # fmt: skip
-        self._threads = [
-            threading.Thread(target=target, name=f"page {target.__name__.strip('_')}", daemon=True)
-            for target in (self._run, self._watch)
-        ]
+        self._attendant: Attendant | None = None
+        self._granted: tuple[str, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="page pipeline", daemon=True)
 
     def __enter__(self) -> Self:
         try:
             ready = self.control.wait_ready()
             if ready.warning:
                 self.told.append(ready.warning)
+            self._granted = ready.granted
             self.control.arm()
             self.control.rest()
             self._speaker.start()
             if self._microphone is not None:
                 self._microphone.start()
+            log = self.options.log
+            recorder = Recorder.start(log, self.telemetry.rings) if log is not None else None
+            self._attendant = Attendant(
+                self.control, self.telemetry, recorder, self.told.append,
+                on_death=self._control_died, each_look=self._look,
+            )  # fmt: skip
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
+        self._attendant.start()
         return self
 
     def __exit__(
@@ -121,9 +133,11 @@ class PageFace:
         self.awake = False
         self.voice.hush()
         self.feed.close()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(_JOIN_S)
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_S)
+        if self._attendant is not None:
+            self._attendant.stop()
+            self._attendant.close()
         self._speaker.stop()
         if self._microphone is not None:
             self._microphone.stop()
@@ -179,7 +193,7 @@ class PageFace:
         counts, stats = self.pipeline.counts, self.loop_stats()
         out: dict[str, Any] = {
             "commands": counts.points, "commands_late": counts.late, "commands_skipped": counts.skipped,
-            "longest_stall_ms": round(1e3 * counts.longest_stall_s, 1),
+            "longest_stall_ms": round(1e3 * counts.longest_stall_s, 1), "granted": list(self._granted),
         }  # fmt: skip
         if stats is not None:
             out |= {"ticks": stats.ticks, "missed": stats.missed, "missed_share": round(stats.missed_share, 6),
@@ -244,11 +258,28 @@ class PageFace:
     def _new_timeline(self) -> Captured | Played:
         if self._microphone is not None:
             return Captured(self._microphone, self.frames.mouth_lag_s)
-        delay_s = needed_delay_s(
+        return Played(self.feed, self._speaker, self._needed_delay_s())
+
+    def _needed_delay_s(self) -> float:
+        return needed_delay_s(
             anticipation_s=0.0, lookahead_s=self.frames.lookahead_s, lag_s=self.frames.largest_lag_s,
             push_ahead_s=PUSH_AHEAD_S,
         )  # fmt: skip
-        return Played(self.feed, self._speaker, delay_s)
+
+    def _use(self, motion: Motion) -> None:
+        """Another motion, in the pipeline's thread; nothing happens while the face is awake."""
+        with self._moving:
+            if self.awake:
+                return
+            self._next_motion = None
+            self.frames.use(motion)
+            self.hand.use(motion)
+            if isinstance(self.timeline, Played):
+                self.timeline.delay_s = self._needed_delay_s()
+            else:
+                self.timeline.lag_s = self.frames.mouth_lag_s
+            self.motion = motion
+        self.told.append(f"from now on this face moves by its {motion.source}")
 
     def _mute(self) -> None:
         self._speaker.mute()
@@ -259,6 +290,8 @@ class PageFace:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         try:
             while not self._ending.is_set():
+                if (motion := self._next_motion) is not None:
+                    self._use(motion)
                 try:
                     self.pipeline.step()
                 except AnimafaceError as e:
@@ -272,12 +305,15 @@ class PageFace:
             if not self._ending.is_set():  # a defect of ours: it is shown by the thread, and the face rests
                 self.stop("the pipeline ended; end the dashboard and start it again")
 
-    def _watch(self) -> None:
-        """Faults and events; a control process that died."""
-        while not self._ending.wait(LOOK_S):
-            if not self.control.running:
-                if self.awake:
-                    self.stop("the control process ended; start again to revive it")
-                continue
-            self.telemetry.look()
-            self.telemetry.tell("latency", **self.pipeline.latency_ms())
+    def _control_died(self) -> None:
+        """The servos hold or rest by themselves; a person starts them again."""
+        if self.awake:
+            self.stop("the control process ended; start again to revive it")
+
+    def _look(self) -> None:
+        self.telemetry.tell("latency", **self.pipeline.latency_ms())
+        motion = self._fresh()
+        if motion is not None:
+            self._next_motion = motion
+            if self.awake:
+                self.told.append(f"there is a {motion.source}: it is used from the next rest on")

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.app.page.projection import Projection
-from animaface.app.telemetry import RunReader, Snapshot
+from animaface.app.telemetry.reader import RunReader
+from animaface.app.telemetry.rows import Snapshot
 from animaface.robot.face import landmarks as lm
 from animaface.robot.face.arkit import CHANNEL_NAMES, HEAD_NAMES, N_CHANNELS
 
@@ -41,12 +42,18 @@ class FramePacker:
     """One reader of a run's rings; `frame` packs the newest of everything."""
 
     def __init__(self, reader: RunReader, projection: Projection, neutral_u: Array) -> None:
-        self._reader, self._projection = reader, projection
+        self._reader = reader
         n = len(neutral_u)
         self._newest = _Newest(neutral_u.copy(), neutral_u.copy(), np.full(n, np.nan), np.zeros(N_CHANNELS))
         self._shapes: deque[tuple[float, Array]] = deque(maxlen=512)
         self._sound: deque[tuple[float, float]] = deque(maxlen=512)  # (heard at, mean square)
-        projection.follow(neutral_u, self._newest.position)
+        self._neutral_u = neutral_u
+        self.use(projection)
+
+    def use(self, projection: Projection) -> None:
+        """Drawn by this one from now on."""
+        self._projection = projection
+        projection.follow(self._neutral_u, np.full(len(self._neutral_u), np.nan))
         self._sealed_mm = 1e3 * float(lm.lip_gap_m(projection.landmarks()[0]))
 
     def frame(self, now_s: float) -> bytes:

@@ -17,7 +17,7 @@ from animaface.app.page.pictures import Pictures
 from animaface.app.page.projection import projection_of
 from animaface.app.page.server import PageServer
 from animaface.app.page.tapes import Tapes
-from animaface.app.telemetry import RunReader
+from animaface.app.telemetry.reader import RunReader
 from animaface.calibration import folder
 
 

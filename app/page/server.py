@@ -142,8 +142,7 @@ class PageServer:
     async def _converse(self, connection: Any) -> None:
         number, page = next(self._numbers), _Page(connection)
         try:
-            can = {"pictures": self._pictures is not None}
-            await connection.send(json.dumps({**self._desk.joined(number), **can}))
+            await connection.send(self._hello(number))
             self._pages[number] = page
             async for message in connection:
                 await self._hear(number, page, message)
@@ -152,6 +151,9 @@ class PageServer:
         finally:
             self._pages.pop(number, None)
             self._desk.left(number)
+
+    def _hello(self, number: int) -> str:
+        return json.dumps({**self._desk.joined(number), "pictures": self._pictures is not None})
 
     async def _hear(self, number: int, page: _Page, said: str | bytes) -> None:
         try:
@@ -189,6 +191,10 @@ class PageServer:
         """Whether the pages still live; a browser answers from its message handler, in the background too."""
         for n in itertools.count():
             self._desk.look_after()
+            if self._desk.renewed():
+                self._packer.use(self._desk.projection)
+                for number, page in list(self._pages.items()):
+                    await self._send(page, self._hello(number))
             for page in list(self._pages.values()):
                 if not _is_full(page):
                     await self._send(page, json.dumps({"type": "ask", "n": n}))

@@ -83,7 +83,7 @@ class Hand:
     def __init__(self, config: FaceConfig, motion: Motion, frames: Styled) -> None:
         self.names = config.names
         self._neutral_u = np.array([a.neutral_u for a in config.actuators.values()])
-        self._solver, self._frames = motion.solver, frames
+        self._frames = frames
         self._lock = threading.Lock()
         self._shapes: dict[int, float] = {}
         self._motors: dict[int, float] = {}
@@ -92,8 +92,8 @@ class Hand:
         self._pull = np.zeros(len(self.names))  # how far held motors have taken over, 0..1
         self._motor_u = self._neutral_u.copy()
         self._still = 0.0
-        self._rest_u = np.asarray(motion.solver.solve(np.zeros((1, N_CHANNELS)))[0])
         self._woken_s = -np.inf
+        self.use(motion)
 
     # ---- from any thread
 
@@ -139,6 +139,11 @@ class Hand:
         self._woken_s = now_s
 
     # ---- the pipeline's
+
+    def use(self, motion: Motion) -> None:
+        """From now on this motion; while the face rests only."""
+        self._solver = motion.solver
+        self._rest_u = np.asarray(motion.solver.solve(np.zeros((1, N_CHANNELS)))[0])
 
     def apply(self, u: Array, now_s: float, sound_s: float) -> Array:
         """u[N] of the performance -> u[N] with the hand in it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from animaface.app.recording.log import RunLog, read_log
 from animaface.app.recording.process import Recorder
-from animaface.app.telemetry import RunRings
+from animaface.app.telemetry.rows import RunRings
 from animaface.robot.face.errors import InputError, unknown_name
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 
 from animaface.app.recording.log import RunLog
 from animaface.app.recording.writer import LogWriter
-from animaface.app.telemetry import Feedback, Fresh, Note, Shapes, SoundBlock
+from animaface.app.telemetry.rows import Feedback, Fresh, Note, Shapes, SoundBlock
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlLoop, ControlStats, applied_width, feedback_width
 from animaface.robot.control_process import AppliedLog

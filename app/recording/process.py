@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from animaface.app.recording.writer import LogWriter
-from animaface.app.telemetry import RunReader, RunRings
+from animaface.app.telemetry.reader import RunReader
+from animaface.app.telemetry.rows import RunRings
 from animaface.robot.face import errors
 from animaface.robot.face.errors import AnimafaceError, DeviceError
 

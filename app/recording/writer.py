@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from animaface import __version__
 from animaface.app.recording import channels as ch
-from animaface.app.telemetry import SOUND_RATE_HZ, Fresh, Note, SoundBlock
+from animaface.app.telemetry.rows import SOUND_RATE_HZ, Fresh, Note, SoundBlock
 from animaface.robot.face.arkit import CHANNEL_NAMES
 from animaface.robot.face.errors import InputError, MissingDependencyError
 

@@ -197,6 +197,6 @@ def _details(line: DynamixelLine, servo: FoundServo) -> FoundServo:
             reg.MAX_POSITION.decode(eeprom) * reg.DEG_PER_COUNT,
         ),
         temperature_c=float(reg.PRESENT_TEMPERATURE.decode(now, start)),
-        voltage_v=reg.PRESENT_VOLTAGE.decode(now, start) / 10.0,
+        voltage_v=reg.PRESENT_VOLTAGE.decode(now, start) * reg.VOLT_PER_COUNT,
         hardware_error=reg.HARDWARE_ERROR.decode(health, reg.HEALTH_BLOCK[0]),
     )

@@ -207,7 +207,7 @@ class DynamixelBus:
         self._high = np.array([s.limits_counts[1] for s in servos])
         self._amps = np.array([s.amps_per_count for s in servos])
         self._per_deg = per_count / reg.DEG_PER_COUNT
-        self._feedback = np.full((4, n), np.nan)  # position u, speed u/s, current A, temperature C
+        self._feedback = np.full((5, n), np.nan)  # position u, speed u/s, current A, temperature C, supply V
         self._seen_s = np.full(n, -np.inf)
         self._goals = np.zeros(n, dtype=np.int64)
         self._asked_goals = self._goals
@@ -282,7 +282,7 @@ class DynamixelBus:
             here = min(max(position, int(self._low[i])), int(self._high[i]))
             self._lined.sync_write(reg.GOAL_POSITION, {self._ids[i]: here})
 
-    def _decode(self, data: bytes, i: int) -> tuple[float, float, float, float]:
+    def _decode(self, data: bytes, i: int) -> tuple[float, ...]:
         start = FEEDBACK_BLOCK[0]
         position = reg.PRESENT_POSITION.decode(data, start)
         return (
@@ -290,13 +290,14 @@ class DynamixelBus:
             reg.PRESENT_VELOCITY.decode(data, start) * reg.DEG_S_PER_COUNT * self._per_deg[i],
             reg.PRESENT_CURRENT.decode(data, start) * self._amps[i],
             float(reg.PRESENT_TEMPERATURE.decode(data, start)),
+            reg.PRESENT_VOLTAGE.decode(data, start) * reg.VOLT_PER_COUNT,
         )
 
     def _state(self) -> BusState:
         now_s = self._clock.now_s()
-        position, velocity, current, temperature = self._feedback.copy()
-        stale = now_s - self._seen_s > 0.1
-        return BusState(now_s, position, velocity, current, temperature, stale, self._health.faults())
+        position, velocity, current, temperature, voltage = self._feedback.copy()
+        stale, faults = now_s - self._seen_s > 0.1, self._health.faults()
+        return BusState(now_s, position, velocity, current, temperature, stale, faults, voltage_v=voltage)
 
     def _after_silence(self) -> dict[str, float]:
         """The watchdogs may have tripped: clear them, and say where every servo stands."""

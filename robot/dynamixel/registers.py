@@ -10,6 +10,7 @@ COUNTS_PER_TURN: Final = 4096
 DEG_PER_COUNT: Final = 360.0 / COUNTS_PER_TURN
 DEG_S_PER_COUNT: Final = 0.229 * 6.0  # 0.229 rev/min
 WATCHDOG_S_PER_COUNT: Final = 0.020
+VOLT_PER_COUNT: Final = 0.1
 WATCHDOG_TRIPPED: Final = 0xFF  # -1: goals are refused until 0 is written
 CURRENT_A_PER_COUNT: Final[dict[str, float]] = {
     "xl330-m288": 0.001, "xl330-m077": 0.001, "xm430-w350": 0.00269,

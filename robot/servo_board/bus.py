@@ -213,6 +213,7 @@ class ServoBoardBus:
         self._armed = False
         self._turn = 0
         self._answered_s = 0.0
+        self._supply_v = np.nan  # of a board that has a sensor for it
 
     def _status(self) -> Steps[Status]:
         count = max(self._channels, default=0) + 1
@@ -242,6 +243,7 @@ class ServoBoardBus:
         self._stopped = f"{fault}: {detail}"
 
     def _see(self, status: Status) -> None:
+        self._supply_v = status.supply_mv * 1e-3 if status.supply_mv else np.nan
         if not self._armed:
             return
         if status.state == BoardState.TRIPPED:
@@ -283,6 +285,7 @@ class ServoBoardBus:
             dict(self._faults),
             resumed,
             self._stopped,
+            np.full(n, self._supply_v),
         )
 
 

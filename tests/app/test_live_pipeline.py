@@ -9,7 +9,7 @@ import soundfile
 from animaface.app.live.attention import Attention
 from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.motor_stream import MotorStream, Relaxation
-from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.pipeline import CAPTURED_AHEAD_S, PUSH_AHEAD_S, LivePipeline
 from animaface.app.live.sample_clock import SampleClock
 from animaface.app.live.speaker import PlayBuffer, VirtualSpeaker
 from animaface.app.live.timelines import Captured, Played, needed_delay_s
@@ -312,7 +312,7 @@ def test_a_microphone_is_followed_as_soon_as_it_can_be_and_the_lateness_is_the_t
     microphone, log = _Air(clock, samples, 0.02, 60.0), _Log(clock)
     timeline = Captured(microphone, motors.mouth_lag_s)  # type: ignore[arg-type]
     pipeline = LivePipeline(
-        timeline, Performer(seed=3), motors, log, Relaxation(config), clock, push_ahead_s=0.012
+        timeline, Performer(seed=3), motors, log, Relaxation(config), clock, push_ahead_s=CAPTURED_AHEAD_S
     )
     end_s = clock.now_s() + 4.9
     while clock.now_s() < end_s:
@@ -329,7 +329,7 @@ def test_a_microphone_is_followed_as_soon_as_it_can_be_and_the_lateness_is_the_t
         for d in delays
     ]
     told_after_s = delays[int(np.argmin(errors))]
-    # capture 10 + hand-over 20 + look-ahead 40 + frame 17 + tick and push 22
-    assert told_after_s < 0.125
+    # capture 10 + hand-over 20 + look-ahead 40 + frame 17 + tick and push 16
+    assert told_after_s < 0.105
     assert timeline.delay_s == pytest.approx(told_after_s + motors.mouth_lag_s, abs=0.02)
     assert pipeline.counts.late <= 0.01 * pipeline.counts.points

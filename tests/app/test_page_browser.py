@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from animaface.app.page.helm import PATIENCE_S
+from animaface.calibration.folder import shipped_folder, write
 from animaface.robot.config import load_face
 from animaface.sim.truth import read_truth
 
@@ -27,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium: scripts/system-packages test"),
 ]
 FACE = "hybrid"
+REPORT = f"Calibration of {FACE}"
 JAW = "jaw_open"
 FIRST_VIEW_MS = 1000.0
 DRAWN_HZ = 30.0
@@ -40,6 +42,8 @@ class Stand:
 
     url: str
     truth: Path
+    data: Path
+    """The dashboard's folder of data."""
     browser: Any
 
     def js(self, code: str, *args: object) -> Any:
@@ -132,7 +136,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         browser = _open_browser()
         try:
             browser.get(url)
-            yield Stand(url, truth, browser)
+            yield Stand(url, truth, folder / "data", browser)
             maps = Path(f"/proc/{dashboard.pid}/maps").read_text()
             assert "mujoco" not in maps
             assert "torch" not in maps
@@ -278,6 +282,60 @@ def test_on_a_phone_stop_is_large_and_nothing_hangs_over(stand: Stand) -> None:
             assert stand.js("return document.documentElement.scrollWidth") <= 390, tab
     finally:
         stand.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_calibration_is_begun_and_interrupted_and_the_report_opens(stand: Stand) -> None:
+    stand.click("tab-calibration")
+    now = stand.browser.find_element("id", "calibration-now")
+    assert "calibration of" in now.text
+    stand.click("calibrate-quick")
+    begun = stand.wait(lambda v: v["calibration"]["running"], 30.0)
+    assert not begun["awake"]
+    stand.wait(lambda v: v["calibration"]["step"] != "starting" or not v["calibration"]["running"], 90.0)
+    assert stand.vitals()["calibration"]["running"], stand.vitals()["calibration"]
+    assert stand.browser.find_element("id", "calibration-bar").is_displayed()
+    assert not stand.browser.find_element("id", "calibrate-full").is_enabled()
+    stand.click("calibrate-end")
+    ended = stand.wait(lambda v: v["calibration"]["ended"], 30.0)["calibration"]["ended"]
+    assert ended.startswith("interrupted")
+    assert "interrupted" in now.text
+    assert stand.browser.find_element("id", "calibrate-full").is_enabled()
+    page = stand.browser.current_window_handle
+    stand.click("report")
+    other = next(w for w in stand.browser.window_handles if w != page)
+    stand.browser.switch_to.window(other)
+    try:
+        assert stand.browser.title == REPORT
+        assert FACE in stand.browser.find_element("tag name", "body").text
+    finally:
+        stand.browser.close()
+        stand.browser.switch_to.window(page)
+
+
+def test_a_new_calibration_is_used_without_a_restart(stand: Stand) -> None:
+    """It once waited for the dashboard to be started again."""
+    stand.start()
+    made = stand.data / "animaface" / "calibrations" / f"{FACE}.sim"
+
+    def fill(new: Path) -> None:
+        shutil.copytree(shipped_folder(FACE), new, dirs_exist_ok=True)
+        path = new / "calibration.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"date": "tomorrow"}))
+
+    write(made, fill)
+    time.sleep(2.0)
+    assert stand.vitals()["awake"]
+    assert "tomorrow" not in stand.js("return animaface.state.hello.motion")  # not while the face moves
+    stand.press(" ")
+    stand.wait(lambda v: not v["awake"])
+    end_s = time.monotonic() + 10.0
+    while "tomorrow" not in stand.js("return animaface.state.hello.motion"):
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
+    stand.start()
+    stand.speak()
+    assert stand.moved_rad(1.0) > 0.02
+    stand.press(" ")
 
 
 def test_the_console_stayed_clean(stand: Stand) -> None:

@@ -22,7 +22,9 @@ from animaface.app.recording.lock_step import replay_in_lock_step
 from animaface.app.recording.log import RunLog, read_log
 from animaface.app.recording.process import Recorder
 from animaface.app.recording.writer import LogWriter
-from animaface.app.telemetry import Feedback, Fresh, Note, Shapes, SoundBlock, Telemetry, find_runs
+from animaface.app.telemetry.found import find_runs
+from animaface.app.telemetry.rows import Feedback, Fresh, Note, Shapes, SoundBlock
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import load_face
 from animaface.robot.control import feedback_width
 from animaface.robot.control_process import AppliedLog, ControlProcess

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from animaface.app.telemetry import SOUND_RATE_HZ, RunReader, RunRings, Telemetry
+from animaface.app.telemetry.reader import RunReader
+from animaface.app.telemetry.rows import SOUND_RATE_HZ, RunRings
+from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import load_face
 from animaface.robot.control_process import ControlProcess
 from animaface.robot.face.arkit import N_CHANNELS

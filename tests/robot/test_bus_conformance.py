@@ -103,6 +103,10 @@ def test_it_goes_where_it_is_told_and_reads_what_it_can(case: tuple[SimWorld, Bu
     for column in (state.position_u, state.velocity_u_s, state.current_a, state.temperature_c):
         assert column.shape == (n,)
     assert state.stale.shape == (n,)
+    assert state.voltage_v is not None
+    volts = state.voltage_v[np.isfinite(state.voltage_v)]
+    assert len(volts) in (0, n)  # a board without a sensor for it tells nothing
+    assert ((volts > 4.0) & (volts < 13.0)).all()
     known = np.isfinite(state.position_u)
     np.testing.assert_allclose(state.position_u[known], u[known], atol=0.02)
     assert state.faults == {}

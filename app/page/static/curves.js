@@ -6,7 +6,7 @@ const INK = "#93a0b4", LAMP = "#ffb454", COOL = "#6cc7ff", LILAC = "#b79cff", GR
 export class Curves {
   constructor(canvas) {
     this.canvas = canvas;
-    this.motor = 0;
+    this.motor = null; // until somebody picks one
     this.frames = [];
   }
 
@@ -27,7 +27,7 @@ export class Curves {
     const left = 62, right = w - 6, now = this.frames.at(-1).time, x = (t) => right - ((now - t) / SPAN_S) * (right - left);
     const rows = [[0.0, 0.27], [0.31, 0.55], [0.59, 1.0]].map(([a, b]) => [a * (h - 16), b * (h - 16)]);
     this.grid(g, left, right, rows, h);
-    const m = this.motor;
+    const m = this.motor ?? 0;
     this.area(g, x, rows[0], (f) => Math.min(1, f.level * 3.2));
     this.line(g, x, rows[1], (f) => f.gap / this.most(), LILAC, 1.6);
     this.line(g, x, rows[2], (f) => f.requested[m], DIM, 1.2, [4, 3]);

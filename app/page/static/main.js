@@ -144,7 +144,7 @@ link.addEventListener("hello", ({ detail: hello }) => {
   if (!hello.pictures) $("picture-from").value = "camera";
   look();
   $("projection").textContent = `by the ${hello.projection}`;
-  $("calibration-now").textContent = `This face moves by its ${hello.motion}.`;
+  calibrationNow();
   $("report").hidden = !hello.calibrated;
   $("voice-note").textContent = hello.source === "mic" ? "This face follows the microphone." : hello.can_say ? "" : "No speech synthesiser is installed there: no text can be said.";
   $("say").disabled = !hello.can_say;
@@ -161,7 +161,7 @@ link.addEventListener("hello", ({ detail: hello }) => {
   $("emotions").append(heard);
   $("styles").replaceChildren(...Object.entries(hello.styles).map(([name, what]) => styleRow(name, what, hello.most_style)));
   $("curve-motor").replaceChildren(...hello.actuators.map((a, i) => make("option", { value: i }, a.name)));
-  curves.motor = Math.max(0, hello.actuators.findIndex((a) => a.region === "jaw"));
+  curves.motor ??= Math.max(0, hello.actuators.findIndex((a) => a.region === "jaw"));
   $("curve-motor").value = curves.motor;
   state.shapes = new Shapes($("shapes"), hello, (name, value) => act("shape", { name, value }));
   state.motors = new Motors($("motors"), hello, (name, value) => act("motor", { name, value }), (i) => { curves.motor = i; $("curve-motor").value = i; });
@@ -170,7 +170,7 @@ link.addEventListener("hello", ({ detail: hello }) => {
 
 function styleRow(name, what, most) {
   const input = make("input", { type: "range", min: 0, max: most, step: 0.05, value: 1, id: `style-${name}`, title: what });
-  const out = make("output", {}, "1.00");
+  const out = make("output", { "aria-live": "off" }, "1.00");
   input.addEventListener("input", () => { out.value = Number(input.value).toFixed(2); input.dataset.touched = performance.now(); act("style", { name, value: Number(input.value) }); });
   return make("label", { className: "row", htmlFor: input.id, title: what }, name, input, out);
 }
@@ -240,6 +240,11 @@ function recordings(v) {
   if (!v.tapes.length) $("recordings").replaceChildren(make("li", { className: "note" }, "Nothing is recorded yet. A recording holds sound, shapes, commands, feedback and faults; it opens in Foxglove and PlotJuggler."));
 }
 
+function calibrationNow() {
+  const ended = state.vitals?.calibration.ended, by = `This face moves by its ${state.hello.motion}.`;
+  $("calibration-now").textContent = !ended ? by : ended === "done" ? `The calibration is done. ${by}` : `The calibration ended: ${ended}. ${by}`;
+}
+
 function calibration(c) {
   const now = JSON.stringify(c);
   if (now === state.calibration) return;
@@ -255,8 +260,8 @@ function calibration(c) {
   }
   $("calibration-log").replaceChildren(...c.said.map((text) => make("li", {}, text)));
   $("calibration-numbers").replaceChildren(...Object.entries(c.numbers).map(([name, x]) => make("div", {}, make("dt", {}, name), make("dd", {}, x.toFixed(3)))));
-  if (c.ended === "done") { $("report").hidden = false; $("calibration-now").textContent = "A new calibration is there. It is used from the next start of the dashboard on."; }
-  else if (c.ended) $("calibration-now").textContent = `The calibration ended: ${c.ended}`;
+  if (c.ended === "done") $("report").hidden = false;
+  calibrationNow();
   if (ended) politely($("calibration-now").textContent);
 }
 

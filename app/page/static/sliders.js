@@ -23,7 +23,7 @@ function throttled(tell) {
 class Slider {
   constructor(name, label, input, onHold) {
     this.name = name; this.input = input; this.held = false; this.touched = 0;
-    this.out = make("output", {}, "–");
+    this.out = make("output", { "aria-live": "off" }, "–"); // an output is read aloud at every change, and this one never rests
     this.free = make("button", { type: "button", className: "free", "aria-label": `Let go of ${label}`, title: "Let go" }, "✕");
     const tell = throttled((value) => onHold(name, value));
     input.addEventListener("input", () => { this.touched = performance.now(); this.mark(true); this.out.value = Number(input.value).toFixed(2); tell(Number(input.value)); });
@@ -37,6 +37,8 @@ class Slider {
 
   live(value) {
     if (this.held || performance.now() - this.touched < 400 || !Number.isFinite(value)) return;
+    // keys start from what was read to their user, not from wherever the face has gone since
+    if (document.activeElement === this.input && this.input.matches(":focus-visible")) return;
     const text = value.toFixed(2);
     if (this.out.value !== text) { this.input.value = value; this.out.value = text; }
   }
@@ -134,8 +136,8 @@ export class Motors {
   told(vitals) {
     for (const s of this.all) {
       s.told(vitals.held.motors[s.name]);
-      const warm = vitals.temperature_c[s.index], amps = vitals.current_a[s.index], why = vitals.reasons[s.index];
-      const parts = [warm === null ? "" : `${warm.toFixed(0)} °C`, amps === null ? "" : `${Math.abs(amps).toFixed(2)} A`].filter(Boolean);
+      const warm = vitals.temperature_c[s.index], amps = vitals.current_a[s.index], volts = vitals.voltage_v[s.index], why = vitals.reasons[s.index];
+      const parts = [warm === null ? "" : `${warm.toFixed(0)} °C`, amps === null ? "" : `${Math.abs(amps).toFixed(2)} A`, volts === null ? "" : `${volts.toFixed(1)} V`].filter(Boolean);
       s.facts.textContent = parts.join("  ") || "tells nothing";
       s.box.classList.toggle("hot", warm !== null && warm > 55);
       const fault = vitals.faults[s.name], held = Object.entries(this.reasons).filter(([bit]) => why & bit).map(([, name]) => name);

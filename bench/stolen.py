@@ -1,0 +1,70 @@
+"""What the host takes from a virtual machine: time in which every process here stood still, whatever its priority.
+
+A guest can't prevent it, so that deadlines missed just then say nothing about the product; benches that count
+deadlines tell them apart. A real machine tells zero."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+
+_LOOK_S: Final = 0.05
+_AROUND_S: Final = 0.1
+
+
+class Stolen:
+    """Watches for the time of a `with` block. `share`: of all processors' time; `calm`: times without it."""
+
+    def __enter__(self) -> Self:
+        self._time_s, self._stolen_s = [time.monotonic()], [_stolen_s()]
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_LOOK_S):
+            self._time_s.append(time.monotonic())
+            self._stolen_s.append(_stolen_s())
+
+    @property
+    def share(self) -> float:
+        """Of the time of all processors together."""
+        passed_s = self._time_s[-1] - self._time_s[0]
+        return (self._stolen_s[-1] - self._stolen_s[0]) / max(passed_s * (os.cpu_count() or 1), 1e-9)
+
+    def calm(self, time_s: np.ndarray) -> np.ndarray:
+        """[T] whether nothing was taken around time_s[T] (CLOCK_MONOTONIC)."""
+        at, stolen = np.array(self._time_s), np.array(self._stolen_s)
+        before = np.interp(time_s - _AROUND_S, at, stolen)
+        return np.asarray(np.interp(time_s + _AROUND_S, at, stolen) - before < 1e-9)
+
+    def told(self, time_s: np.ndarray, late_s: np.ndarray, tick_s: np.ndarray, period_s: float = 0.01) -> dict[str, Any]:  # fmt: skip
+        """Of ticks [T]: percent missed by those while nothing was taken, and how much of the time was taken."""
+        missed, calm = late_s + tick_s > period_s, self.calm(time_s)
+        return {
+            "stolen_percent": round(100 * self.share, 2),
+            "calm_ticks": int(calm.sum()),
+            "missed_percent_while_calm": round(100 * float(missed[calm].mean()), 3) if calm.any() else None,
+            "missed_that_began_late": int((missed & (late_s > 0.5 * period_s)).sum()),
+            "missed_that_took_long": int((missed & (late_s <= 0.5 * period_s)).sum()),
+        }
+
+
+def _stolen_s() -> float:
+    """Since the machine's start, all processors; 0 where nobody tells."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return 0.0
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
