@@ -4,6 +4,7 @@ Speech and expression add up; what the lips need for speech keeps its priority i
 (animaface.speech.layers).
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ def expression(name: str, *, spoken: bool = False) -> Array:
 
 
 _PARTS: Final = (N_SHAPES, N_SHAPES, 3, 2, 3)
-_ENDS: Final = tuple(int(e) for e in np.cumsum(_PARTS)[:-1])
+_ENDS: Final = tuple(int(e) for e in np.cumsum(_PARTS))
 
 
 @cache
@@ -118,6 +119,12 @@ def _basis() -> Array:
         shapes = (expression(name), expression(name, spoken=True))
         rows.append(np.concatenate([*shapes, np.radians(p.head_deg), np.radians(p.gaze_deg), factors]))
     return np.array(rows)
+
+
+def _unmoved(n: int) -> EmotionFrames:
+    """[n] frames in which no emotion asks for anything."""
+    shapes, one = np.zeros((n, N_SHAPES)), np.ones(n)
+    return EmotionFrames(shapes, shapes, np.zeros((n, 3)), np.zeros((n, 2)), one, one, one)
 
 
 class EmotionLayer:
@@ -141,14 +148,15 @@ class EmotionLayer:
     def advance(self, prosody: ProsodyFrames, felt: Array | None = None) -> EmotionFrames:
         """[K] frames of prosody -> what the emotions ask for on them. felt[K, 7]: intensities heard in the
         voice, in the order of EMOTIONS without neutral; they count as far as the mix asks for it."""
-        activation = np.zeros((len(prosody), len(_EXPRESSIVE)))
         accents = zip(prosody.slow.tolist(), prosody.stress.tolist(), strict=True)
         heard = [None] * len(prosody) if felt is None or self._mix.heard == 0.0 else felt.tolist()
-        for k, (slow, stress) in enumerate(accents):
-            activation[k] = self._step(slow, stress, heard[k])
+        activation = np.array([self._step(*accent, heard[k]) for k, accent in enumerate(accents)])
+        if not activation.any():
+            return _unmoved(len(prosody))
         # summed row by row, so that a frame's bits do not depend on the size of its chunk
         out = (activation[:, :, None] * _basis()[None]).sum(axis=1)
-        shapes, spoken, head, gaze, factors = np.split(out, _ENDS, axis=1)
+        parts = (out[:, a:b] for a, b in itertools.pairwise((0, *_ENDS)))
+        shapes, spoken, head, gaze, factors = parts
         factors = np.maximum(0.3, 1.0 + factors)
         return EmotionFrames(shapes, spoken, head, gaze, factors[:, 0], factors[:, 1], factors[:, 2])
 

@@ -56,10 +56,11 @@ def mel_filters() -> NDArray[np.float64]:
     return filters
 
 
-_FILTERS_T = np.ascontiguousarray(mel_filters().T)
-_PLACES = np.arange(_WINDOW)
 _HANN = np.hanning(_WINDOW + 2)[1:-1]
-_HANN_POWER = float((_HANN**2).sum())
+_FILTERS_OF_PARTS = np.repeat(mel_filters().T / (_HANN**2).sum(), 2, axis=0)
+_ROOM = 8 * _WINDOW
+"""Samples that a stream has room for, until longer chunks come."""
+_LOUDEST = 4.0
 
 
 @dataclass
@@ -72,29 +73,38 @@ class FeatureStream:
 
     level_db: float = _START_DB
     frames_done: int = 0
-    _buffer: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    _buffer_start: int = 0
+    _kept: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_ROOM))
+    """Sound not yet done with: _have samples, the first of them sample _start of the stream."""
+    _start: int = 0
+    _have: int = 0
 
     def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """samples[n] at 16 kHz, full scale 1 (NaN and infinity count as silence)."""
-        sound = np.asarray(samples, np.float32)
-        if not np.isfinite(sound).all():
-            sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
-        self._buffer = np.concatenate((self._buffer, np.minimum(np.maximum(sound, -4.0), 4.0)))
-        have = self._buffer_start + len(self._buffer)
-        last = self.frames_done
-        while samples_for_frame(last) <= have:
+        self._keep(_bounded(np.asarray(samples, np.float32)))
+        end, last = self._start + self._have, self.frames_done
+        while samples_for_frame(last) <= end:
             last += 1
         if last == self.frames_done:
             return np.zeros((0, N_FEATURES), np.float32)
-        j = np.arange(SUB_FRAMES * self.frames_done, SUB_FRAMES * last)
-        starts = (j * 400) // 3 + (_FIRST_END - _WINDOW - self._buffer_start)
-        windows = self._buffer[starts[:, None] + _PLACES].astype(np.float64)
+        windows = np.empty((SUB_FRAMES * (last - self.frames_done), _WINDOW))
+        for i in range(len(windows)):
+            at = sub_frame_end(SUB_FRAMES * self.frames_done + i) - _WINDOW - self._start
+            windows[i] = self._kept[at : at + _WINDOW]
         mels = self._normalised(*_log_mel(windows))
         self.frames_done = last
-        keep_from = sub_frame_end(SUB_FRAMES * last) - _WINDOW - self._buffer_start
-        self._buffer, self._buffer_start = self._buffer[keep_from:], self._buffer_start + keep_from
         return mels.reshape(-1, N_FEATURES).astype(np.float32)
+
+    def _keep(self, sound: NDArray[np.float32]) -> None:
+        """Append; what no frame to come will hear is dropped when the room is used up."""
+        n = len(sound)
+        if self._have + n > len(self._kept):
+            done = min(sub_frame_end(SUB_FRAMES * self.frames_done) - _WINDOW - self._start, self._have)
+            rest = self._kept[done : self._have]
+            room = self._kept if len(rest) + n <= len(self._kept) else np.zeros(2 * len(rest) + n)
+            room[: len(rest)] = rest
+            self._kept, self._start, self._have = room, self._start + done, len(rest)
+        self._kept[self._have : self._have + n] = sound
+        self._have += n
 
     def _normalised(
         self, mels_db: NDArray[np.float64], energy_db: NDArray[np.float64]
@@ -111,12 +121,20 @@ class FeatureStream:
         return np.minimum(np.maximum((mels_db - levels[:, None]) / 20.0, _CLIP[0]), _CLIP[1])
 
 
+def _bounded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Within what can be computed with; what is not finite is silence."""
+    if not np.vdot(sound, sound) <= _LOUDEST**2:  # NaN comes here too; else no sample can be out of bounds
+        sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+        sound = np.minimum(np.maximum(sound, -_LOUDEST), _LOUDEST)
+    return sound
+
+
 def _log_mel(windows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[K, 400] sound -> ([K, N_MELS] dB, [K] energy in dB), both 0 for a full-scale square wave or so."""
-    spectra = np.fft.rfft(windows * _HANN, _FFT)
-    power = (spectra.real**2 + spectra.imag**2) / _HANN_POWER
-    energy = np.einsum("kn,kn->k", windows, windows) / _WINDOW
-    return 10.0 * np.log10(power @ _FILTERS_T + _POWER_FLOOR), 10.0 * np.log10(energy + _POWER_FLOOR)
+    parts = np.fft.rfft(windows * _HANN, _FFT).view(np.float64)  # real and imaginary ones in turn
+    mels = (parts * parts) @ _FILTERS_OF_PARTS
+    energy = np.array([np.vdot(w, w) for w in windows]) / _WINDOW
+    return 10.0 * np.log10(mels + _POWER_FLOOR), 10.0 * np.log10(energy + _POWER_FLOOR)
 
 
 def features_of(samples: NDArray[np.floating]) -> NDArray[np.float32]:

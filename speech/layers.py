@@ -32,17 +32,26 @@ def _index(*stems: str) -> NDArray[np.intp]:
     return np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith(stems)])
 
 
+def _row(**by_stem: float) -> Array:
+    """[52] a value for the shapes whose names begin so, 0 for the others."""
+    out = np.zeros(N_SHAPES)
+    for stem, value in by_stem.items():
+        out[_index(stem)] = value
+    return out
+
+
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
+_PUCKER, _FUNNEL = ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]
 _LIPS_APART = _index("mouthUpperUp", "mouthLowerDown")
-_NOT_SPEECH = _index("eye", "brow")
-_CORNERS = _index("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLeft", "mouthRight")
+_SPEAKS = 1.0 - _row(eye=1.0, brow=1.0)
 _SHRUG = ARKIT_INDEX["mouthShrugLower"]
 _LOOK = np.array(LOOK_INDEX)
 _SNEER = _index("noseSneer")
-_ARTICULATED = _index("jawOpen", "mouthClose", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthPucker")
+_ARTICULATED = _row(
+    jawOpen=1.0, mouthClose=1.0, mouthUpperUp=1.0, mouthLowerDown=1.0, mouthFunnel=1.0, mouthPucker=1.0
+)
 OPENERS: Final = _index("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper")
 CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClose")
-_LIPS = np.concatenate([OPENERS, CLOSERS])
 SPEECH_BUDGET: Final[dict[str, float]] = {
     "jawOpen": 0.14, "mouthUpperUp": 0.30, "mouthLowerDown": 0.25, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
     "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.50, "mouthClose": 0.0,
@@ -50,9 +59,18 @@ SPEECH_BUDGET: Final[dict[str, float]] = {
 """The most that an expression may add to a lip-critical shape while somebody speaks."""
 TOTAL_BUDGET: Final = 1.3
 """And to all of them together."""
-_LIMIT = np.array(
-    [next(b for stem, b in SPEECH_BUDGET.items() if ARKIT_NAMES[i].startswith(stem)) for i in _LIPS]
+_LIMIT = _row(**SPEECH_BUDGET)
+_IS_LIPS = np.isin(np.arange(N_SHAPES), np.concatenate([OPENERS, CLOSERS]))
+_IN_ROOM = _row(
+    jawOpen=1.0, mouthUpperUp=1.0, mouthLowerDown=1.0, mouthFunnel=1.0, mouthShrugUpper=1.0, noseSneer=0.78
 )
+"""Share of an expression that waits until speech opens the lips."""
+_YIELDING = _row(mouthPress=0.9, mouthRoll=0.9, mouthShrugLower=0.5, mouthClose=0.9)
+"""Share that open vowels take away."""
+_ROUNDED = _row(
+    mouthSmile=0.6, mouthFrown=0.6, mouthDimple=0.6, mouthStretch=0.6, mouthLeft=0.6, mouthRight=0.6
+)
+"""Share that rounding takes away."""
 SEALED: Final = 0.03
 """Lips are sealed while jawOpen - mouthClose and the lips' raise and lower are below this."""
 _OPEN = 0.22
@@ -64,14 +82,19 @@ mouthClose would not: it undoes the jaw and nothing else)."""
 _HEAD_LIMIT_RAD = 0.45
 
 
+def _bounded(x: Array, low: float = 0.0, high: float = 1.0) -> Array:
+    """np.clip at a quarter of its price: a live stream comes frame by frame."""
+    return np.asarray(np.minimum(np.maximum(x, low), high))
+
+
 def _smooth(x: Array, low: float, high: float) -> Array:
-    s = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return s * s * (3.0 - 2.0 * s)
+    s = _bounded((x - low) / (high - low))
+    return np.asarray(s * s * (3.0 - 2.0 * s))
 
 
 def lip_opening(values: Array) -> Array:
     """[...] how far speech opens the lips, in units of jawOpen; values[..., >= 52]."""
-    raised = np.max(values[..., _LIPS_APART], axis=-1)
+    raised = np.maximum.reduce(values[..., _LIPS_APART], axis=-1)
     return np.asarray(np.maximum(values[..., _JAW] - values[..., _CLOSE], 0.0) + 0.5 * raised)
 
 
@@ -84,51 +107,55 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     will within the anticipation.
     """
     opening = lip_opening(speech)
-    apart = 1.0 - np.clip(1.5 * touch, 0.0, 1.0)
+    apart = 1.0 - _bounded(1.5 * touch)
     spoken = _smooth(opening, SEALED, _OPEN) * apart
     room = np.maximum(_smooth(opening, 1.5 * SEALED, _PARTED) * apart, pause * apart)
-    out = np.zeros((len(speech), N_CHANNELS))
-    out[:, :N_SHAPES] = np.clip(speech[:, :N_SHAPES], 0.0, 1.0)
-    out[:, _NOT_SPEECH] = 0.0
-    out[:, _ARTICULATED] *= 1.0 + ((mood.articulation - 1.0) * spoken)[:, None]
-    felt = np.clip(mood.shapes + mood.spoken * (spoken * (1.0 - pause))[:, None], 0.0, 1.0)
-    shapes = _with_lip_priority(felt, speech, opening, room, pause)
+    out = np.empty((len(speech), N_CHANNELS))
     face = out[:, :N_SHAPES]
-    face += shapes * (1.0 - np.clip(face, 0.0, 1.0))
-    needed = (1.0 - room) * _SNEER_PARTS * shapes[:, _SNEER].sum(axis=1)
+    face[:] = _bounded(speech[:, :N_SHAPES]) * _SPEAKS
+    face *= 1.0 + ((mood.articulation - 1.0) * spoken)[:, None] * _ARTICULATED
+    felt = _bounded(mood.shapes + mood.spoken * (spoken * (1.0 - pause))[:, None])
+    shapes = _with_lip_priority(felt, speech, opening, room, pause)
+    face += shapes * (1.0 - _bounded(face))
+    needed = (1.0 - room) * _SNEER_PARTS * (shapes[:, _SNEER[0]] + shapes[:, _SNEER[1]])
     face[:, _SHRUG] = np.maximum(face[:, _SHRUG], needed)
-    _brows(face, life.brow)
+    if life.brow.any():
+        _brows(face, life.brow)
     _eyes(face, shapes, life)
-    np.clip(face, 0.0, 1.0, out=face)
-    out[:, HEAD_SLICE] = np.clip(mood.head_rad + life.head_rad, -_HEAD_LIMIT_RAD, _HEAD_LIMIT_RAD)
+    face[:] = _bounded(face)
+    out[:, HEAD_SLICE] = _bounded(mood.head_rad + life.head_rad, -_HEAD_LIMIT_RAD, _HEAD_LIMIT_RAD)
     return out
 
 
 def _with_lip_priority(shapes: Array, speech: Array, opening: Array, room: Array, pause: Array) -> Array:
     """What of an expression[K, 52] may be added to the speech of that moment."""
-    shapes = shapes.copy()
-    talk = np.minimum(shapes[:, _LIPS], _LIMIT)
-    total = talk.sum(axis=1, keepdims=True)
-    talk *= np.minimum(1.0, TOTAL_BUDGET / np.maximum(total, 1e-9))
-    shapes[:, _LIPS] = talk + pause[:, None] * (shapes[:, _LIPS] - talk)
-    shapes[:, OPENERS] *= room[:, None]
-    yielding = _smooth(opening, 0.04, 0.18)[:, None]
-    shapes[:, CLOSERS] *= np.where(CLOSERS == _SHRUG, 1.0 - 0.5 * yielding, 1.0 - 0.9 * yielding)
-    rounding = np.clip(
-        speech[:, ARKIT_INDEX["mouthPucker"]] + 0.8 * speech[:, ARKIT_INDEX["mouthFunnel"]], 0.0, 1.0
+    talk = np.minimum(shapes, _LIMIT)  # 0 off the lips
+    talk *= np.minimum(1.0, TOTAL_BUDGET / np.maximum(talk.sum(axis=1, keepdims=True), 1e-9))
+    shapes = np.where(_IS_LIPS, talk + pause[:, None] * (shapes - talk), shapes)
+    yielding = _smooth(opening, 0.04, 0.18)
+    rounding = _bounded(speech[:, _PUCKER] + 0.8 * speech[:, _FUNNEL])
+    kept = 1.0 - (1.0 - room)[:, None] * _IN_ROOM
+    kept -= yielding[:, None] * _YIELDING
+    kept -= rounding[:, None] * _ROUNDED  # no shape is in two of the three
+    return np.asarray(shapes * kept)
+
+
+_SIDES: Final = tuple(
+    tuple(
+        ARKIT_INDEX[name + side] for name in ("browDown", "browOuterUp", "eyeBlink", "eyeWide", "eyeSquint")
     )
-    shapes[:, _CORNERS] *= 1.0 - 0.6 * rounding[:, None]
-    shapes[:, _SNEER] *= (0.22 + 0.78 * room)[:, None]
-    return shapes
+    for side in ("Left", "Right")
+)
+_INNER_UP = ARKIT_INDEX["browInnerUp"]
 
 
 def _brows(face: Array, accent: Array) -> None:
     """Accents raise the brows; brows drawn down by an expression are drawn further instead."""
-    for side in ("Left", "Right"):
-        down = face[:, ARKIT_INDEX[f"browDown{side}"]].copy()
-        face[:, ARKIT_INDEX[f"browOuterUp{side}"]] += accent * (1.0 - down)
-        face[:, ARKIT_INDEX[f"browDown{side}"]] += 0.4 * accent * down
-        face[:, ARKIT_INDEX["browInnerUp"]] += 0.4 * accent * (1.0 - down)
+    for down_at, up_at, *_ in _SIDES:
+        down = face[:, down_at].copy()
+        face[:, up_at] += accent * (1.0 - down)
+        face[:, down_at] += 0.4 * accent * down
+        face[:, _INNER_UP] += 0.4 * accent * (1.0 - down)
 
 
 def _eyes(face: Array, shapes: Array, life: LifeFrames) -> None:
@@ -136,12 +163,11 @@ def _eyes(face: Array, shapes: Array, life: LifeFrames) -> None:
     down lowers the lid by itself, so a blink needs less then."""
     looks = look_shapes(life.gaze_rad[:, 0], life.gaze_rad[:, 1])
     face[:, _LOOK] = looks
-    for side, look_down in (("Left", looks[:, 6]), ("Right", looks[:, 7])):
-        droop = shapes[:, ARKIT_INDEX[f"eyeBlink{side}"]]
-        closed = droop + (1.0 - droop) * life.blink
-        face[:, ARKIT_INDEX[f"eyeBlink{side}"]] = closed * (1.0 - 0.25 * look_down)
-        face[:, ARKIT_INDEX[f"eyeWide{side}"]] *= 1.0 - life.blink
-        face[:, ARKIT_INDEX[f"eyeSquint{side}"]] *= 1.0 - 0.6 * life.blink
+    for (_, _, blink, wide, squint), look_down in zip(_SIDES, (looks[:, 6], looks[:, 7]), strict=True):
+        droop = shapes[:, blink]
+        face[:, blink] = (droop + (1.0 - droop) * life.blink) * (1.0 - 0.25 * look_down)
+        face[:, wide] *= 1.0 - life.blink
+        face[:, squint] *= 1.0 - 0.6 * life.blink
 
 
 class PauseGate:

@@ -42,7 +42,10 @@ class NetworkOutput:
 
 
 class SpeechNetwork:
-    """Weights with their metadata. The state is handed in and out, so one network serves many streams."""
+    """Weights with their metadata. The state is handed in and out, so one network serves many streams.
+
+    session: onnxruntime's; its outputs in order: curves, phones now, touch, and STATES after the frames.
+    """
 
     def __init__(self, weights: Path | None = None) -> None:
         path = weights or default_weights()
@@ -52,20 +55,20 @@ class SpeechNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(
+            self.session = ort.InferenceSession(
                 str(path), options, providers=providers(ort.get_available_providers())
             )
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
-        self._outputs = [o.name for o in self._session.get_outputs()]
+        self.outputs = [o.name for o in self.session.get_outputs()]
         self.path = path
-        self.metadata = _metadata(self._session, path)
+        self.metadata = _metadata(self.session, path)
         self.channels: tuple[str, ...] = tuple(self.metadata["channels"])
         self.columns = np.array([CHANNEL_NAMES.index(c) for c in self.channels])
 
     @cached_property
     def _state_shapes(self) -> list[tuple[str, list[int]]]:
-        return [(i.name, list(i.shape)) for i in self._session.get_inputs() if i.name != "features"]
+        return [(i.name, list(i.shape)) for i in self.session.get_inputs() if i.name != "features"]
 
     def initial_state(self) -> dict[str, Array]:
         """The state before any sound."""
@@ -73,11 +76,15 @@ class SpeechNetwork:
 
     def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
         """features[K, F] of K frames, K >= 1 -> (output, next state)."""
-        curves, now, touch, *after = self._session.run(self._outputs, {"features": features[None], **state})
-        curves, now, touch = curves[0], now[0], touch[0]
-        if touch.shape[1] == len(PHONES):  # weights that tell phones ahead (33 ms) and no touch of their own
-            touch = (now + 0.5 * (touch - now)) @ _TOUCHING
-        return NetworkOutput(curves, now, touch), dict(zip(STATES, after, strict=True))
+        curves, now, touch, *after = self.session.run(self.outputs, {"features": features[None], **state})
+        return output_of(curves[0], now[0], touch[0]), dict(zip(STATES, after, strict=True))
+
+
+def output_of(curves: Array, now: Array, touch: Array) -> NetworkOutput:
+    """What came out for [K] frames, in the terms of today's weights."""
+    if touch.shape[1] == len(PHONES):  # weights that tell phones ahead (33 ms) and no touch of their own
+        touch = (now + 0.5 * (touch - now)) @ _TOUCHING
+    return NetworkOutput(curves, now, touch)
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

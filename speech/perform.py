@@ -293,7 +293,9 @@ def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
             f"wanted samples[n] of floats in -1..1 at 16 kHz, found {samples.dtype}{list(samples.shape)}",
             next_step="read the file with speech.sound.read_sound, a stream through speech.sound.MonoStream",
         )
-    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
+    if not np.abs(samples).max(initial=0.0) <= 1.0:  # NaN comes here too
+        samples = np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+    return samples.astype(np.float32, copy=False)
 
 
 def _mix_of(emotion: str | EmotionMix) -> EmotionMix:

@@ -131,7 +131,7 @@ class ProsodyTracker:
     def push(self, samples: NDArray[np.float32]) -> ProsodyFrames:
         """samples[n] at 16 kHz -> the frames that can be told by now."""
         self._buffer = np.concatenate([self._buffer, np.asarray(samples, dtype=np.float32)])
-        rows = []
+        rows: list[tuple[float, ...]] = []
         while (first := self._first_sample()) + _WINDOW <= self._buffer_start + len(self._buffer):
             at = first - self._buffer_start
             rows.append(self._step(self._buffer[at : at + _WINDOW]))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from animaface.robot.face.take import Take
 from animaface.speech.closure import ClosureLayer
 from animaface.speech.features import SAMPLE_RATE_HZ, FeatureStream, samples_for_frame
 from animaface.speech.network import SpeechNetwork
+from animaface.speech.onestep import OneStep
 from animaface.speech.phones import N_PHONES, PHONES
 
 
@@ -31,12 +33,15 @@ class SpeechFrames:
         return Take(self.time_s, self.values.astype(np.float64))
 
 
+NO_FRAMES: Final = SpeechFrames(
+    np.zeros(0), np.zeros((0, N_CHANNELS), np.float32), np.zeros((0, N_PHONES), np.float32)
+)
+
+
 def joined(parts: list[SpeechFrames]) -> SpeechFrames:
     """One after another."""
     if not parts:
-        return SpeechFrames(
-            np.zeros(0), np.zeros((0, N_CHANNELS), np.float32), np.zeros((0, N_PHONES), np.float32)
-        )
+        return NO_FRAMES
     return SpeechFrames(
         np.concatenate([p.time_s for p in parts]),
         np.concatenate([p.values for p in parts]),
@@ -59,7 +64,7 @@ class SpeechStream:
     def reset(self) -> None:
         """Forget the sound and its speaker; the next sample is time 0."""
         self._features = FeatureStream()
-        self._state = self.network.initial_state()
+        self._running = OneStep(self.network)
         self._closure = ClosureLayer()
         self._samples = 0
         self._frames = 0
@@ -90,8 +95,8 @@ class SpeechStream:
 
     def _advance(self, features: NDArray[np.float32]) -> SpeechFrames:
         if len(features) == 0:
-            return joined([])
-        output, self._state = self.network.run(features, self._state)
+            return NO_FRAMES
+        output = self._running.run(features)
         values = np.zeros((len(features), N_CHANNELS), np.float32)
         values[:, self.network.columns] = output.curves
         values = self._closure.apply(values, output.now, output.touch)

@@ -29,11 +29,10 @@ Array = NDArray[np.float64]
 
 def look_shapes(yaw_rad: Array, pitch_rad: Array) -> Array:
     """[..., 8] values of LOOK_NAMES, 0..1, for eye angles [...]; what is out of reach is clipped."""
-    left = np.clip(np.asarray(yaw_rad) / FULL_YAW_RAD, 0.0, 1.0)
-    right = np.clip(-np.asarray(yaw_rad) / FULL_YAW_RAD, 0.0, 1.0)
-    up = np.clip(-np.asarray(pitch_rad) / FULL_UP_RAD, 0.0, 1.0)
-    down = np.clip(np.asarray(pitch_rad) / FULL_DOWN_RAD, 0.0, 1.0)
-    return np.stack([left, left, right, right, up, up, down, down], axis=-1) + 0.0  # no -0.0 in a take
+    yaw, pitch = np.asarray(yaw_rad) / FULL_YAW_RAD, np.asarray(pitch_rad)
+    up, down = -pitch / FULL_UP_RAD, pitch / FULL_DOWN_RAD
+    out = np.array([yaw, yaw, -yaw, -yaw, up, up, down, down])
+    return np.moveaxis(np.minimum(np.maximum(out, 0.0), 1.0) + 0.0, 0, -1)  # no -0.0 in a take
 
 
 def eye_angles_rad(values: Array, side: str) -> tuple[Array, Array]:

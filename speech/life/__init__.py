@@ -75,19 +75,18 @@ class Life:
 
     def advance(self, prosody: ProsodyFrames, mood: EmotionFrames) -> LifeFrames:
         """[K] frames of prosody and of what the emotions ask for -> [K] frames of life."""
-        n = len(prosody)
-        rows = np.zeros((n, 9))
-        asked = np.concatenate(
-            [
-                prosody.table[:, 2:],
-                np.stack([mood.tempo, mood.blink_rate], axis=1),
-                mood.gaze_rad,
-                mood.head_rad[:, :2],
-            ],
-            axis=1,
+        asked = zip(
+            prosody.table[:, 2:].tolist(),
+            mood.tempo.tolist(),
+            mood.blink_rate.tolist(),
+            mood.gaze_rad.tolist(),
+            mood.head_rad.tolist(),
+            strict=True,
         )
-        for k, row in enumerate(asked.tolist()):
-            rows[k] = self._step(*row)
+        steps = [
+            self._step(*voice, tempo, rate, *gaze, *head[:2]) for voice, tempo, rate, gaze, head in asked
+        ]
+        rows = np.array(steps).reshape(len(prosody), 9)
         return LifeFrames(rows[:, 0], rows[:, 1:3], rows[:, 3:6], rows[:, 6], rows[:, 7], rows[:, 8])
 
     def _step(

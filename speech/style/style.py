@@ -128,6 +128,8 @@ def _one(name: str, folder: Path) -> Style:
 def styled(values: Array, factors: Array) -> Array:
     """values[K, 55] of speech in a style, factors[K, 4] in the order of Style; what is sealed stays sealed."""
     out = values.copy()
+    if (factors == 1.0).all():
+        return out
     size = factors[:, 0]
     gap = np.maximum(values[:, _JAW] - values[:, _CLOSE], 0.0)
     # from the seal on: a gap of less than .03 is none

@@ -51,7 +51,7 @@ def test_the_networks_run_on_what_was_asked_for(monkeypatch: pytest.MonkeyPatch)
     from animaface.speech.network import SpeechNetwork
 
     monkeypatch.setenv(VARIABLE, "cpu")
-    assert SpeechNetwork()._session.get_providers() == ["CPUExecutionProvider"]
+    assert SpeechNetwork().session.get_providers() == ["CPUExecutionProvider"]
     monkeypatch.setenv(VARIABLE, "nonsense")
     with pytest.raises(ConfigError):
         SpeechNetwork()

@@ -46,6 +46,35 @@ def test_any_chunk_size_gives_the_same_curves(network: SpeechNetwork, voice: np.
     np.testing.assert_allclose(cut.phones, whole.phones, atol=1e-5)
 
 
+def test_single_frames_and_longer_pieces_may_alternate(network: SpeechNetwork, voice: np.ndarray) -> None:
+    """Single frames run through buffers of their own (onestep); the state must cross over both ways."""
+    sound, rng = voice[: 3 * SAMPLE_RATE_HZ], np.random.default_rng(4)
+    stream, parts, at = SpeechStream(network=network), [], 0
+    while at < len(sound):
+        size = int(rng.choice([64, 256, 267, 900, 2400]))
+        parts.append(stream.push(sound[at : at + size]))
+        at += size
+    cut, whole = joined([*parts, stream.flush()]), predict(sound, network=network)
+    assert {len(p) for p in parts} >= {0, 1, 3}
+    np.testing.assert_allclose(cut.values, whole.values, atol=1e-5)
+    np.testing.assert_allclose(cut.phones, whole.phones, atol=1e-5)
+
+
+def test_two_streams_share_a_network_and_nothing_else(network: SpeechNetwork, voice: np.ndarray) -> None:
+    """Frames handed out are the caller's: no later frame and no other stream writes into them."""
+    a, b = SpeechStream(network=network), SpeechStream(network=network)
+    kept, copies = [], []
+    for i in range(0, 8192, 256):
+        kept.append(a.push(voice[i : i + 256]))
+        copies.append((kept[-1].values.copy(), kept[-1].phones.copy()))
+        b.push(-0.5 * voice[8000 + i : 8256 + i])
+    for frames, (values, phones) in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(frames.values, values)
+        np.testing.assert_array_equal(frames.phones, phones)
+    whole = predict(voice[:8192], network=network)
+    np.testing.assert_allclose(joined(kept).values, whole.values[: len(joined(kept))], atol=1e-5)
+
+
 def test_first_curve_within_60_ms_of_sound(network: SpeechNetwork, voice: np.ndarray) -> None:
     stream = SpeechStream(network=network)
     pushed, frames = 0, stream.push(voice[:0])
@@ -144,6 +173,17 @@ def test_20_times_real_time_on_one_core(network: SpeechNetwork, voice: np.ndarra
     predict(voice, network=network)
     best = min(_seconds(voice, network) for _ in range(5))
     assert len(voice) / SAMPLE_RATE_HZ / best > 20
+
+
+def test_16_ms_chunks_leave_most_of_a_core(network: SpeechNetwork, voice: np.ndarray) -> None:
+    """Measured 10 ms a second of sound on a quiet core; the bound is for busy ones."""
+    best = np.inf
+    for _ in range(3):
+        start, stream = time.process_time(), SpeechStream(network=network)
+        for i in range(0, len(voice), 256):
+            stream.push(voice[i : i + 256])
+        best = min(best, time.process_time() - start)
+    assert best / (len(voice) / SAMPLE_RATE_HZ) < 0.040
 
 
 def _seconds(voice: np.ndarray, network: SpeechNetwork) -> float:
