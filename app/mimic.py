@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from animaface.app.live.motor_stream import MotorStream
 from animaface.app.motion import Motion
+from animaface.app.watching import Watcher
 from animaface.calibration.camera.face_mesh import FaceMesh
 from animaface.calibration.camera.person import Person
 from animaface.calibration.camera.sources import PictureSource, VideoFile
@@ -74,7 +75,10 @@ def mimic_live(
     source: PictureSource, mesh: FaceMesh, config: FaceConfig, ports: Mapping[str, str], motion: Motion, *,
     neutral_s: float, seconds: float | None, on_warning: Callable[[str], None], on_ready: Callable[[], None],
 ) -> Mimicked:  # fmt: skip
-    """Until `seconds` are over or Ctrl-C; a person who goes away leaves the face as it was for a second, then at rest."""
+    """Until `seconds` are over or Ctrl-C; a person who goes away leaves the face as it was for a second, then at rest.
+
+    Raises DeviceError when no pictures come, InputError when nobody was seen in all that time.
+    """
     out = Mimicked()
     costs: list[float] = []
     with ControlProcess.start(config, ports) as control:
@@ -84,24 +88,20 @@ def mimic_live(
         control.arm()
         control.rest()
         control.play()
-        stream, person = _Frames(MotorStream(config, motion)), Person(neutral_s=neutral_s)
+        stream = _Frames(MotorStream(config, motion))
+        watcher = Watcher(source, mesh, neutral_s=neutral_s, on_warning=on_warning)
         begun_s = due_s = time.monotonic()
         told = False
         with contextlib.suppress(KeyboardInterrupt):
             while seconds is None or time.monotonic() - begun_s < seconds:
                 control.check()
-                found = _newest(source)
-                if found is not None:
-                    out.pictures += 1
-                    sighting = mesh.see(found[1])
-                    if sighting is None:
-                        out.no_face += 1
-                    else:
-                        stream.push(found[0], person.push(found[0], sighting))
-                        costs.append(time.monotonic() - found[0])
-                    if person.ready and not told:
-                        told = True
-                        on_ready()
+                looked = watcher.pictures
+                if (found := watcher.look()) is not None:
+                    stream.push(*found)
+                    costs.append(time.monotonic() - found[0])
+                if watcher.ready and not told:
+                    told = True
+                    on_ready()
                 now_s = time.monotonic()
                 stream.fade(now_s)
                 while due_s <= now_s + _AHEAD_S:
@@ -109,21 +109,15 @@ def mimic_live(
                     if u is not None:
                         control.push(due_s, u)
                     due_s = max(due_s + _TICK_S, now_s - _TICK_S)
-                if found is None:
+                if watcher.pictures == looked:
                     time.sleep(0.002)
         out.seconds = time.monotonic() - begun_s
         control.rest()
         control.stop()
+    watcher.end()
+    out.pictures, out.no_face = watcher.pictures, watcher.no_face
     out.look_s = float(np.median(costs)) if costs else 0.0
     return out
-
-
-def _newest(source: PictureSource) -> tuple[float, NDArray[np.uint8]] | None:
-    """Of the pictures that wait: a machine that looks slower than the camera must not fall behind."""
-    found = None
-    while (later := source.poll()) is not None:
-        found = later
-    return found
 
 
 class _Frames:

@@ -41,12 +41,10 @@ class RealEye:
                 next_step="add --eyes-mm 62 (your number)",
             )
         like = next(iter(config.cameras.values()), CameraConfig())
-        device = int(self.camera) if self.camera.isdigit() else self.camera
-        if self.markers:
-            source = Webcam(device, width=like.width, height=like.height, fps=like.fps)
+        mesh = None if self.markers else FaceMesh(self.model)
+        source = Webcam(self.camera, width=like.width, height=like.height, fps=like.fps)
+        if mesh is None:
             return MarkerDetector(source, eyes_m=1e-3 * self.eyes_mm)
-        mesh = FaceMesh(self.model)
-        source = Webcam(device, width=like.width, height=like.height, fps=like.fps)
         return CameraDetector(source, mesh, eyes_m=1e-3 * self.eyes_mm)
 
 

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,15 @@ from animaface.calibration.lags import Answer, answer_in, moved_m, moved_pose, s
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
+from animaface.calibration.tape import read_tape
 from animaface.calibration.work import Work
-from animaface.selfmodel.history import Response
+from animaface.selfmodel.history import TICK_S, Response
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+
+_LEAST_TICKS: Final = 20
+"""What is left of babbling is not driven when it is shorter: it would show no pose."""
 
 
 class FaceSteps:
@@ -28,6 +34,7 @@ class FaceSteps:
         self.stand, self.work, self.options = stand, work, options
         self.body = Body.of(stand.config)
         self._recorder: Recorder | None = None
+        self._read: dict[tuple[Path, int], Recording | None] = {}
         self.later_s: Callable[[], float] = lambda: 0.0
         """How long the steps after the present one are expected to take."""
 
@@ -151,43 +158,61 @@ class FaceSteps:
         return answer_in(glances, i, moved)
 
     def babbling(self) -> None:
-        """Piece by piece; then the head alone, where it was held still."""
+        """Piece by piece, each pose kept as it is seen; then the head alone, where it was held still."""
         o, progress = self.options, self.progress("babbling")
-        next_path = self._curious() if o.active else self._random()
-        for k in range(self._pieces):
-            if not self.work.has(f"babbling_{k:03d}"):
-                path = next_path(k)
-                self.recorder.go(path[0], 0.3)
-                seen = self.recorder.record(path, frame_hz=o.frame_hz)
-                self.work.keep(f"babbling_{k:03d}", **self._face_only(seen).arrays())
-            progress(k + 1, self._pieces)
+        wanted = round(o.poses / o.frame_hz / TICK_S)
+        next_path = self._curious() if o.active else self._random(wanted)
+        while wanted - (done := self._babbled()) >= _LEAST_TICKS:
+            path = next_path(done, min(round(o.chunk_s / TICK_S), wanted - done))
+            self.recorder.go(path[0], 0.3)
+            self.recorder.record(path, frame_hz=o.frame_hz, tape=self.work.path(self._free_tape()))
+            progress(self._babbled(), wanted)
         if self.still and not self.work.has("babbling_head"):
             path = babbling_path(self.body, o.head_s, o.seed + 1)
             self.work.keep("babbling_head", **self._head_only(path, o.frame_hz).arrays())
 
-    @property
-    def _pieces(self) -> int:
-        o = self.options
-        return max(1, round(o.poses / o.frame_hz / o.chunk_s))
+    def _tapes(self) -> list[Path]:
+        return sorted(self.work.folder.glob("babbling_*.tape"))
 
-    def _random(self) -> Callable[[int], Array]:
-        o = self.options
-        return np.array_split(
-            babbling_path(self.body, o.poses / o.frame_hz, o.seed), self._pieces
-        ).__getitem__
+    def _free_tape(self) -> str:
+        """A new name; of a tape that shows nothing, the same again."""
+        names = {p.name for p in self._tapes() if self._tape(p) is not None}
+        return next(n for n in (f"babbling_{k:03d}.tape" for k in range(len(names) + 1)) if n not in names)
 
-    def _curious(self) -> Callable[[int], Array]:
+    def _babbled(self) -> int:
+        """Ticks of babbling that were recorded."""
+        return sum(len(r.u) for r in self._taped())
+
+    def _taped(self) -> list[Recording]:
+        found = [self._tape(path) for path in self._tapes()]
+        return [r for r in found if r is not None]
+
+    def _tape(self, path: Path) -> Recording | None:
+        """What is on a tape; read once, and told when its end is missing."""
+        size = path.stat().st_size
+        if (path, size) not in self._read:
+            there = read_tape(path)
+            if there is not None and not there[1]:
+                self.stand.prompter.say(f"{path.name} was cut off: its {len(there[0]['frame_s'])} whole poses are used, "
+                                        "what is missing is recorded anew")  # fmt: skip
+            self._read[path, size] = self._face_only(Recording.of(there[0])) if there else None
+        return self._read[path, size]
+
+    def _random(self, wanted: int) -> Callable[[int, int], Array]:
+        path = babbling_path(self.body, wanted * TICK_S, self.options.seed)
+        return lambda done, ticks: path[done : done + ticks]
+
+    def _curious(self) -> Callable[[int, int], Array]:
         """Each piece where what was learned so far knows least; the robot rests while that is thought about."""
         from animaface.calibration.active import Curiosity
 
         o = self.options
         mind = Curiosity(self.body, self.response(), o.seed)
 
-        def choose(k: int) -> Array:
+        def choose(done: int, ticks: int) -> Array:
             with self.moving():
                 pass
-            before = [Recording.of(self.work.arrays(f"babbling_{j:03d}") or {}) for j in range(k)]
-            return mind.next_path(before, o.poses / o.frame_hz / self._pieces, o.frame_hz)
+            return mind.next_path(self._taped(), ticks * TICK_S, o.frame_hz)
 
         return choose
 
@@ -225,10 +250,8 @@ class FaceSteps:
 
     def recordings(self) -> list[Recording]:
         """All babbling."""
-        names = [f"babbling_{k:03d}" for k in range(self._pieces)]
-        if self.work.has("babbling_head"):
-            names.append("babbling_head")
-        return [Recording.of(self.work.arrays(name) or {}) for name in names]
+        head = self.work.arrays("babbling_head")
+        return self._taped() + ([Recording.of(head)] if head else [])
 
     def answers(self) -> dict[str, Answer]:
         """By actuator; where the step was skipped, what the config says, and all count as seen."""

@@ -1,14 +1,17 @@
 """Moving a face along a path while somebody looks: what was applied, and what was seen when."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.detector import Grab, LandmarkDetector, LandmarkFrame
+from animaface.calibration.looking import Looker
+from animaface.calibration.tape import Tape
 from animaface.robot.face.clock import Clock, LockStepClock
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.robot import Robot
@@ -65,8 +68,8 @@ class Glances:
 class Recorder:
     """Drives a robot at 1 / TICK_S a second and looks at the face meanwhile.
 
-    Frames are only grabbed while the face moves; looking at them takes longer than a tick, so in real time
-    a thread does it and the robot is kept alive until it is done.
+    Looking at a frame takes longer than a tick, so in real time a thread does it beside the movement, and the
+    robot is kept alive until it is done.
     """
 
     def __init__(self, robot: Robot, detector: LandmarkDetector, clock: Clock) -> None:
@@ -78,15 +81,30 @@ class Recorder:
 
     def record(
         self, path: Array, *, frame_hz: float, progress: Callable[[int, int], None] | None = None,
-        head_only: bool = False,
+        head_only: bool = False, tape: Path | None = None,
     ) -> Recording:  # fmt: skip
         """Send path[T, N] tick by tick and keep frames at `frame_hz` at most; with `head_only` also those whose
-        landmarks (NaN then) were not seen.
+        landmarks (NaN then) were not seen. With a `tape` each pose is on disk as soon as it was seen.
 
         Raises CalibrationError when not a single frame showed a face; what the robot raises goes through.
         """
-        start_s, applied, grabs = self._drive(path, frame_hz, progress)
-        frames = self._seen(grabs, head_only)
+        self._forget_old_frames()
+        start_s, path = self._clock.now_s(), self._with_held(path)
+        applied = np.empty_like(path)
+        with ExitStack() as stack:
+            log = stack.enter_context(Tape(tape, start_s, path.shape[1])) if tape else None
+            told = 0
+
+            def keep(frame: LandmarkFrame | None, tick: int) -> None:
+                nonlocal told
+                if log:
+                    log.add(applied[told:tick], frame)
+                    told = tick
+
+            looker = stack.enter_context(self._looker(head_only, keep))
+            self._drive(path, applied, start_s, looker.push, frame_hz=frame_hz, progress=progress)
+            frames = looker.finish(self._stay)
+            keep(None, len(path))
         if not frames:
             raise self._blind("while it moved")
         return Recording(
@@ -102,8 +120,12 @@ class Recorder:
 
         ask: every second tick the servos are asked where they are, and waited for.
         """
+        self._forget_old_frames()
+        start_s, path = self._clock.now_s(), self._with_held(path)
+        applied = np.empty_like(path)
+        grabs: list[Grab] = []
         asked: list[tuple[float, Array]] | None = [] if ask else None
-        start_s, applied, grabs = self._drive(path, np.inf, None, asked)
+        self._drive(path, applied, start_s, lambda grab, tick: grabs.append(grab), asked=asked)
         return self._glances(start_s, applied, grabs, asked or [])
 
     def _glances(
@@ -134,14 +156,11 @@ class Recorder:
         return self._glances(start_s, lamp, grabs, [])
 
     def _drive(
-        self, path: Array, frame_hz: float, progress: Callable[[int, int], None] | None,
+        self, path: Array, applied: Array, start_s: float, on_grab: Callable[[Grab, int], None], *,
+        frame_hz: float = np.inf, progress: Callable[[int, int], None] | None = None,
         asked: list[tuple[float, Array]] | None = None,
-    ) -> tuple[float, Array, list[Grab]]:  # fmt: skip
-        self._forget_old_frames()
-        start_s = self._clock.now_s()
-        path = self._with_held(path)
-        applied = np.empty_like(path)
-        grabs: list[Grab] = []
+    ) -> None:  # fmt: skip
+        """Send path[T, N], write what was applied into applied[T, N], hand out grabs with the ticks sent so far."""
         next_s = start_s
         for k, request in enumerate(path):
             applied[k] = self.robot.send(request, self._clock.now_s()).u
@@ -151,25 +170,22 @@ class Recorder:
                 asked.append((0.5 * (before_s + self._clock.now_s()), state.position_u))
             self._clock.sleep_until_s(start_s + (k + 1) * TICK_S)
             while (grab := self._detector.grab(next_s - 1e-6)) is not None:
-                grabs.append(grab)
+                on_grab(grab, k + 1)
                 next_s = max(next_s + 1.0 / frame_hz, grab.time_s)
             if progress and k % 50 == 49:
                 progress(k + 1, len(path))
-        return start_s, applied, grabs
 
-    def _seen(self, grabs: Sequence[Grab], head_only: bool = False) -> list[LandmarkFrame]:
-        if isinstance(self._clock, LockStepClock):
-            found = [self._detector.see(g) for g in grabs]
-        else:
-            with ThreadPoolExecutor(1, "landmarks") as pool:
-                tasks: list[Future[LandmarkFrame | None]] = [
-                    pool.submit(self._detector.see, g) for g in grabs
-                ]
-                here = self.robot.applied_u
-                while not all(t.done() for t in tasks):
-                    self.robot.settle(here, 2.0 * TICK_S)
-                found = [t.result() for t in tasks]
-        return [f for f in found if f is not None and (head_only or f.valid.all())]
+    def _looker(
+        self, head_only: bool = False, on_seen: Callable[[LandmarkFrame, int], None] | None = None
+    ) -> Looker:
+        def see(grab: Grab) -> LandmarkFrame | None:
+            frame = self._detector.see(grab)
+            return frame if frame is not None and (head_only or frame.valid.all()) else None
+
+        return Looker(see, aside=not isinstance(self._clock, LockStepClock), on_seen=on_seen)
+
+    def _stay(self) -> None:
+        self.robot.settle(self.robot.applied_u, 2.0 * TICK_S)
 
     def go(self, u: Array, seconds: float) -> None:
         """Move smoothly from the last command to u[N] in `seconds`; nothing is kept."""
@@ -190,12 +206,14 @@ class Recorder:
         self.robot.settle(u, settle_s)
         since_s = self._clock.now_s()
         frames: list[LandmarkFrame] = []
-        for _ in range(round(10.0 / TICK_S)):
-            self.robot.settle(u, TICK_S)
-            while len(frames) < count and (grab := self._detector.grab(since_s)) is not None:
-                frames += self._seen([grab], head_only)
-            if len(frames) >= count:
-                break
+        with self._looker(head_only) as looker:
+            for _ in range(round(10.0 / TICK_S)):
+                self.robot.settle(u, TICK_S)
+                while len(frames) < count and (grab := self._detector.grab(since_s)) is not None:
+                    looker.push(grab, 0)
+                    frames = looker.finish(self._stay)
+                if len(frames) >= count:
+                    break
         if not frames:
             raise self._blind("in 10 s")
         m = np.stack([f.landmarks_m for f in frames])

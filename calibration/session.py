@@ -56,6 +56,12 @@ class Session:
         _need_torch()
         check_steps(tuple(skip), skipped=True)
         check_steps(tuple(again), skipped=False)
+        with self.work.held():
+            return self._run(target, skip, again, guide=guide)
+
+    def _run(
+        self, target: Path, skip: Collection[str], again: Collection[str], *, guide: bool
+    ) -> dict[str, Any]:
         self._take_up(again)
         doing: dict[str, Callable[[], None]] = {
             "bring-up": self._face.bring_up, "neutral": self._face.neutral, "camera": self._face.camera,

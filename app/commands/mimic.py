@@ -1,5 +1,6 @@
 """`animaface mimic`: the face does what a person before a camera, or in a video, does."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -77,9 +78,13 @@ def run(
                          record=record, truth=None, seed=0)  # fmt: skip
             _tell(summary(config, source, motion, shown), json=json)
         else:
-            with ended_by_signals(), stage(face, config, sim=sim, ports=ports, truth=None) as there:
+            with (
+                closing(Webcam(camera or "0")) as source,
+                ended_by_signals(),
+                stage(face, config, sim=sim, ports=ports, truth=None) as there,
+            ):
                 lines = there if sim else ports_of(config, there)
-                _live(camera or "0", mesh, config, lines, motion, neutral_s, seconds, json=json)
+                _live(source, mesh, config, lines, motion, neutral_s, seconds, json=json)
     finally:
         mesh.close()
 
@@ -93,18 +98,14 @@ def _watched(video: Path, mesh: FaceMesh, neutral_s: float) -> Take:
 
 
 def _live(
-    camera: str, mesh: FaceMesh, config: FaceConfig, ports: dict[str, str], motion: Motion, neutral_s: float,
+    source: Webcam, mesh: FaceMesh, config: FaceConfig, ports: dict[str, str], motion: Motion, neutral_s: float,
     seconds: float | None, *, json: bool,
 ) -> None:  # fmt: skip
-    source = Webcam(int(camera) if camera.isdigit() else camera)
     err.print("look at the camera with your face at rest ... Ctrl-C ends")
-    try:
-        done = mimic_live(
-            source, mesh, config, ports, motion, neutral_s=neutral_s, seconds=seconds,
-            on_warning=lambda text: err.print(text, markup=False), on_ready=lambda: err.print("now move"),
-        )  # fmt: skip
-    finally:
-        source.close()
+    done = mimic_live(
+        source, mesh, config, ports, motion, neutral_s=neutral_s, seconds=seconds,
+        on_warning=lambda text: err.print(text, markup=False), on_ready=lambda: err.print("now move"),
+    )  # fmt: skip
     _tell({"seconds": round(done.seconds, 1), "pictures": done.pictures, "without a face": done.no_face,
            "picture to command (ms)": round(1e3 * done.look_s, 1)}, json=json)  # fmt: skip
 

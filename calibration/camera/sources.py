@@ -42,8 +42,12 @@ class Webcam:
         self, device: int | str = 0, *, width: int = 640, height: int = 480, fps: float = 30.0,
         clock: Clock | None = None,
     ) -> None:  # fmt: skip
-        """Raises DeviceError when it can't be opened, MissingDependencyError without OpenCV."""
+        """`device`: its number (also as text) or path. Raises DeviceError when it can't be opened, InputError for
+        a file, MissingDependencyError without OpenCV."""
         cv2 = need_opencv()
+        device = int(device) if isinstance(device, str) and device.isdigit() else device
+        if isinstance(device, str) and Path(device).is_file():
+            raise InputError(f"{device} is a file, no camera", next_step=f"animaface mimic --video {device}")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it is said below, in words
         self._clock = clock or RealClock()
         self._device = device
@@ -103,7 +107,7 @@ class VideoFile:
         """Raises InputError when it is no video."""
         cv2 = need_opencv()
         if not path.is_file():
-            raise InputError(f"no video {path}")
+            raise InputError(f"there is no video {path}", next_step="check the name: ls *.mp4")
         self._path = path
         self._video = cv2.VideoCapture(str(path))
         self.fps = float(self._video.get(cv2.CAP_PROP_FPS) or 0.0)

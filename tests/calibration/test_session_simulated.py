@@ -11,6 +11,7 @@ from animaface.calibration import folder
 from animaface.calibration.detector import LandmarkDetector, LandmarkFrame
 from animaface.calibration.prompter import ScriptedPrompter
 from animaface.calibration.session import Options, Session, Stand
+from animaface.calibration.tape import read_tape
 from animaface.calibration.work import Work
 from animaface.robot.config import load_face
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
@@ -24,7 +25,7 @@ class _Interrupting(ScriptedPrompter):
     """A person who presses Ctrl-C in the middle of babbling."""
 
     def progress(self, done: int, total: int, label: str, remaining_s: float | None = None) -> None:
-        if label == "babbling" and done == 1:
+        if label == "babbling":
             raise KeyboardInterrupt
 
 
@@ -38,8 +39,9 @@ def test_a_small_calibration_interrupted_and_taken_up(tmp_path: Path) -> None:
             Stand(config, stand.open_robot, stand.detector, stand.clock, _Interrupting()), work, SMALL
         ).run(target)
     assert not target.exists()
-    kept = np.load(work / "babbling_000.npz")
-    first = {name: kept[name] for name in kept.files}
+    taped = read_tape(work / "babbling_000.tape")
+    assert taped is not None
+    first = taped[0]
 
     again, prompter = simulated_stand(config, seed=1), ScriptedPrompter()
     session = Session(Stand(config, again.open_robot, again.detector, again.clock, prompter), work, SMALL)
