@@ -30,6 +30,8 @@ from animaface.app.recording.log import read_log
 HERE = Path(__file__).parent
 SAMPLE_S = 10.0
 WARM_S = 20.0
+SCHEDULING = {os.SCHED_OTHER: "usual", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
+"""Of everything but the control loop: a machine that has other work is no machine to talk for an hour on (chrt -r 5)."""
 _A_MINUTE = round(60.0 / SAMPLE_S)
 
 
@@ -166,7 +168,7 @@ def main() -> None:
                       "flat")  # fmt: skip
     Console().print(table)
     result = {"face": given.face, "minutes": given.minutes, "load_average_at_start": round(load, 1),
-              "cores": os.cpu_count(), "memory": grown, "sound_lost_s": round(lost_s, 2), **numbers}  # fmt: skip
+              "cores": os.cpu_count(), "scheduling": SCHEDULING[os.sched_getscheduler(0)], "memory": grown, "sound_lost_s": round(lost_s, 2), **numbers}  # fmt: skip
     (HERE / "results" / "live_hour.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -22,6 +22,9 @@ MOUTH_REGIONS: Final = ("mouth", "jaw", "tongue")
 RETURN_S: Final = 0.2
 _ECHO_S: Final = 0.5
 _CUT_S: Final = 0.1
+_BEYOND, _BEYOND_S = 0.5, 0.05
+"""A mouth that is shut by an interruption is told so much further than where it is to lie, for so long: the servos'
+lag costs less then. The gate limits speed and acceleration as always."""
 _KEPT_S: Final = 4.0
 _QUIET_TAU_S: Final = 0.5
 _WARM, _HOT = 0.3, 0.7
@@ -34,6 +37,12 @@ class _Hush:
     speech_s: float
     ends_s: float
     shut_u: Array
+    from_u: Array
+
+    def aim_u(self, sound_s: float) -> Array:
+        """[N] where the mouth is sent."""
+        beyond = _BEYOND if sound_s - self.begins_s < _BEYOND_S else 0.0
+        return np.asarray(np.clip(self.shut_u + beyond * (self.shut_u - self.from_u), 0.0, 1.0))
 
     def share(self, sound_s: float) -> float:
         """Told at once: the gate makes the movement smooth, as fast as the servos may."""
@@ -123,16 +132,17 @@ class MotorStream:
         share = hush.share(sound_s)
         if sound_s > hush.ends_s + RETURN_S:
             self._hush = None
-        return np.asarray(np.where(self._mouth, u + share * (hush.shut_u - u), u))
+        return np.asarray(np.where(self._mouth, u + share * (hush.aim_u(sound_s) - u), u))
 
     def hush(self, begins_s: float, speech_s: float) -> None:
         """The mouth is shut from sound time `begins_s` on, until the speech that was pushed, up to `speech_s`,
         and what the network still makes of its abrupt end, have passed."""
-        shut_u = self._quiet_u.copy()
+        shut_u, now_u = self._quiet_u.copy(), self.at(begins_s)
+        from_u = shut_u if now_u is None else now_u
         if self._hush is not None and begins_s <= self._hush.ends_s:  # shut already, and stays so
-            begins_s, shut_u = self._hush.begins_s, self._hush.shut_u
+            begins_s, shut_u, from_u = self._hush.begins_s, self._hush.shut_u, self._hush.from_u
         speech_s = max(speech_s, begins_s)
-        self._hush = _Hush(begins_s, speech_s, speech_s + _ECHO_S, shut_u)
+        self._hush = _Hush(begins_s, speech_s, speech_s + _ECHO_S, shut_u, from_u)
 
     def speaks_again(self, sound_s: float) -> None:
         """A new voice was heard at `sound_s`: a mouth that was shut by `hush` is back by then, if it can."""

