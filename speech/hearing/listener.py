@@ -44,11 +44,12 @@ _TRUST = 0.4
 
 @dataclass(frozen=True)
 class Feeling:
-    """time_s[K]; classes[K, 7] likelihoods of CLASSES as judged last; intensity[K, 7] 0..1 of FELT, smooth and 0
-    when unsure; valence[K], arousal[K] -1..1."""
+    """time_s[K]; classes[K, 7] likelihoods of CLASSES as judged last; belief[K, 7] as all judgements so far leave
+    them; intensity[K, 7] 0..1 of FELT, smooth and 0 when unsure; valence[K], arousal[K] -1..1."""
 
     time_s: Array
     classes: Array
+    belief: Array
     intensity: Array
     valence: Array
     arousal: Array
@@ -76,12 +77,29 @@ class Usual:
             self._sum, self.windows = self._sum * (MOST_WINDOWS / self.windows), MOST_WINDOWS
 
 
+class Shown:
+    """What of a belief is shown: nothing up to the likelihood `unsure`, all of it from `sure` on, smoothly."""
+
+    def __init__(self, unsure: float, sure: float) -> None:
+        self._unsure, self._sure = unsure, sure
+        self._now = np.zeros(len(FELT))
+
+    def step(self, belief: Array, tau_s: float = _SMOOTH_S) -> Array:
+        """[7] intensities of FELT on the next frame, for belief[7] in CLASSES."""
+        target = np.zeros(len(FELT))
+        for felt, c in _SHOWN:
+            target[felt] = min(1.0, max(0.0, (belief[c] - self._unsure) / (self._sure - self._unsure)))
+        self._now = self._now + (target - self._now) * (1.0 - np.exp(-1.0 / (FRAME_RATE_HZ * tau_s)))
+        self._now[(target == 0.0) & (self._now < 2e-3)] = 0.0
+        return self._now
+
+
 class FeelingListener:
     """Push sound in chunks of any size, get feelings 60 times a second; the same however it is cut."""
 
     def __init__(self, network: FeelingNetwork | None = None) -> None:
         self._network = network or FeelingNetwork()
-        self._unsure, self._sure = self._network.metadata["unsure"], self._network.metadata["sure"]
+        self._shown = Shown(self._network.metadata["unsure"], self._network.metadata["sure"])
         self._voice = VoiceStream()
         self.usual = Usual(self._network.population)
         self._window: deque[Array] = deque(maxlen=WINDOW_FRAMES)
@@ -90,15 +108,15 @@ class FeelingListener:
         self._frame, self._quiet_s = 0, 10.0
         self._judged = np.eye(len(CLASSES))[0]
         self._belief = self._judged.copy()
-        self._shown = np.zeros(len(FELT))
 
     def push(self, samples: NDArray[np.float32]) -> Feeling:
         """samples[n] at 16 kHz -> the frames that became ready."""
         frames = self._voice.push(np.asarray(samples, dtype=np.float32))
         n = len(CLASSES)
-        rows = np.array([self._step(row) for row in frames]).reshape(len(frames), n + len(FELT) + 2)
+        rows = np.array([self._step(row) for row in frames]).reshape(len(frames), 2 * n + len(FELT) + 2)
         time_s = (self._frame - len(frames) + np.arange(len(frames))) / FRAME_RATE_HZ
-        return Feeling(time_s, rows[:, :n], rows[:, n : n + len(FELT)], rows[:, -2], rows[:, -1])
+        classes, belief, intensity, affect = np.split(rows, [n, 2 * n, 2 * n + len(FELT)], axis=1)
+        return Feeling(time_s, classes, belief, intensity, affect[:, 0], affect[:, 1])
 
     def _step(self, frame: Array) -> Array:
         self._hear(frame)
@@ -108,12 +126,8 @@ class FeelingListener:
         tau_s = _SMOOTH_S if self._quiet_s < _LINGER_S else _FADE_S
         if self._quiet_s >= _LINGER_S:
             self._belief = np.eye(len(CLASSES))[0]
-        target = np.zeros(len(FELT))
-        for felt, c in _SHOWN:
-            target[felt] = np.clip((self._belief[c] - self._unsure) / (self._sure - self._unsure), 0.0, 1.0)
-        self._shown = self._shown + (target - self._shown) * (1.0 - np.exp(-1.0 / (FRAME_RATE_HZ * tau_s)))
-        self._shown[(target == 0.0) & (self._shown < 2e-3)] = 0.0
-        return np.concatenate([self._judged, self._shown, self._belief @ _AFFECT])
+        shown = self._shown.step(self._belief, tau_s)
+        return np.concatenate([self._judged, self._belief, shown, self._belief @ _AFFECT])
 
     def _hear(self, frame: Array) -> None:
         """Keep the frame if somebody speaks; pauses shorter than _HANG_S belong to speech."""
