@@ -20,6 +20,7 @@ from animaface.app.live.server import LiveServer, parse_address
 from animaface.app.live.speaker import Speaker, VirtualSpeaker, open_speaker
 from animaface.app.live.timelines import Captured, Played, needed_delay_s
 from animaface.app.motion import Motion
+from animaface.robot import realtime
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
@@ -114,6 +115,7 @@ def _loop(
     watcher: Watcher,
     seconds: float | None,
 ) -> None:
+    realtime.hurry()
     clock = RealClock()
     began_s = next_s = clock.now_s()
     check_s = began_s + _CHECK_S

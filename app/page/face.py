@@ -1,7 +1,6 @@
 """A running face that a page can drive: control process, the voice's pipeline, the hand over it, STOP."""
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from animaface.app.page.tapes import EASE_S, Replay
 from animaface.app.page.voice import Voice
 from animaface.app.recording.process import Recorder
 from animaface.app.telemetry.writer import Telemetry
+from animaface.robot import realtime
 from animaface.robot.config import FaceConfig
 from animaface.robot.control import ControlStats
 from animaface.robot.control_process import ControlProcess
@@ -38,7 +38,6 @@ from animaface.speech.perform import Performer
 Array = NDArray[np.float64]
 STEP_S: Final = 0.01
 _JOIN_S: Final = 5.0
-_NICE: Final = -10
 
 
 @dataclass(frozen=True)
@@ -286,8 +285,7 @@ class PageFace:
 
     def _run(self) -> None:
         next_s = self.clock.now_s()
-        with contextlib.suppress(OSError):  # where it is granted: before a browser that draws without a GPU
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        realtime.hurry()  # before a browser that draws without a GPU
         try:
             while not self._ending.is_set():
                 if (motion := self._next_motion) is not None:

@@ -338,7 +338,7 @@ function draw() {
     if (!$("pane-motors").hidden) state.motors?.live(frame, true);
     if (slow % 3 === 0) {
       if (!$("pane-shapes").hidden) state.shapes?.live(frame.values);
-      $("gap").value = frame.gap.toFixed(1);
+      $("gap").value = (Math.abs(frame.gap) < 0.05 ? 0 : frame.gap).toFixed(1); // never -0.0
       $("tick").value = frame.tick.toFixed(1);
     }
   }
