@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 from endurance import slope
-from live import ANIMAFACE, DEMO, free_port, numbers_of, reached
+from live import ANIMAFACE, DEMO, SCHEDULING, free_port, numbers_of, reached
 from rich.console import Console
 from rich.table import Table
 from stolen import Stolen
@@ -30,8 +30,6 @@ from animaface.app.recording.log import read_log
 HERE = Path(__file__).parent
 SAMPLE_S = 10.0
 WARM_S = 20.0
-SCHEDULING = {os.SCHED_OTHER: "usual", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
-"""Of everything but the control loop: a machine that has other work is no machine to talk for an hour on (chrt -r 5)."""
 _A_MINUTE = round(60.0 / SAMPLE_S)
 
 
