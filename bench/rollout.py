@@ -1,14 +1,22 @@
-"""Ten spoken takes through the motors: python bench/rollout.py [--face hybrid] [--calibration FOLDER]
+"""Ten spoken takes through the motors: python bench/rollout.py [--face hybrid] [--calibration FOLDER] [--quick]
 
 Frame-wise scores say little about a face in motion (EMO: .013 became .23 in roll-out), so whole takes are driven
-through drivers and servos and judged on the truth: rms distance of the landmarks from where the take wants them, and as a
-share of the motion that was asked. Ours: the shipped inverse. Beside it, on the same 2,000
-poses: the photo whose landmarks are nearest to the frame's target, and a direct network landmarks -> commands. All
-send each command ahead by its actuator's lag.
+through drivers and servos and judged on the truth: rms distance of the landmarks from where they should be, as a share
+of the motion that was asked. Two kinds of targets:
+
+- performed: what this face showed when the hand map drove it through the take. All of it can be reached, so what is left
+  is the error of the one who tries. Ours: the gradient inverse for whole takes.
+- shapes: the take's blendshapes in this face's size. Much of that no command can reach, for anybody. Ours: the inverse that
+  runs in `play`.
+
+Beside ours, on the same 2,000 poses: the photo whose landmarks are nearest to the frame's target, and a direct network
+landmarks -> commands. All send each command ahead by its actuator's lag. About five minutes of one core.
 """
 
 import argparse
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +27,21 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from animaface.app.simulated import SimulatedDetector, simulated_stand
+from animaface.app.simulated import SimulatedDetector, SimulatedStand, simulated_stand
 from animaface.calibration import folder
 from animaface.calibration.check import trajectory
+from animaface.calibration.learn import Learned, load_learned
 from animaface.calibration.options import Options
 from animaface.calibration.paths import Body, babbling_path
 from animaface.calibration.recording import Recorder, Recording
 from animaface.robot.config import FaceConfig, load_face
-from animaface.robot.face.arkit import FRAME_RATE_HZ
+from animaface.robot.face.arkit import FRAME_RATE_HZ, HEAD_SLICE
 from animaface.robot.face.landmarks import MOVING_RMS_M, lip_gap_m
+from animaface.robot.handmap import HandMap
+from animaface.robot.robot import Robot
 from animaface.selfmodel.expressions import spoken_take
-from animaface.selfmodel.history import TICK_S, Response
-from animaface.selfmodel.retarget import Retarget
-from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.history import TICK_S
+from animaface.selfmodel.inverse import SolveOptions
 from animaface.selfmodel.runtime import FaceInverse
 
 OUT = Path(__file__).resolve().parent / "results" / "rollout.json"
@@ -52,15 +62,19 @@ def nearest(q: Array, seen_m: Array, targets_m: Array) -> Array:
     return q[((b**2).sum(axis=1)[None] - 2.0 * a @ b.T).argmin(axis=1)]
 
 
-def direct(q: Array, seen_m: Array, targets_m: Array, seed: int) -> Array:
-    """[T, N] by a network that learned landmarks -> where the actuators were, frame by frame."""
+def direct(q: Array, seen_m: Array, seed: int) -> Callable[[Array], Array]:
+    """targets[T, 478, 3] -> [T, N] by a network that learned landmarks -> where the actuators were, frame by frame."""
     torch.manual_seed(seed)
     flat = seen_m.reshape(len(seen_m), -1)
     mean = flat.mean(axis=0)
     basis = np.linalg.svd(flat - mean, full_matrices=False)[2][:60]
-    z = (flat - mean) @ basis.T
-    scale = z.std(axis=0).max()
-    x, y = (torch.as_tensor(a, dtype=torch.float32) for a in (z / scale, q))
+    scale = ((flat - mean) @ basis.T).std(axis=0).max()
+
+    def components(landmarks_m: Array) -> torch.Tensor:
+        z = (landmarks_m.reshape(len(landmarks_m), -1) - mean) @ basis.T / scale
+        return torch.as_tensor(z, dtype=torch.float32)
+
+    x, y = components(seen_m), torch.as_tensor(q, dtype=torch.float32)
     net = nn.Sequential(
         nn.Linear(60, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, q.shape[1])
     )
@@ -73,11 +87,134 @@ def direct(q: Array, seen_m: Array, targets_m: Array, seed: int) -> Array:
         loss.backward()
         optimiser.step()
         schedule.step()
-    with torch.no_grad():
-        asked = torch.as_tensor(
-            ((targets_m.reshape(len(targets_m), -1) - mean) @ basis.T) / scale, dtype=torch.float32
-        )
-        return net(asked).double().numpy()
+
+    def answer(targets_m: Array) -> Array:
+        with torch.no_grad():
+            return net(components(targets_m)).double().numpy()
+
+    return answer
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What others would send for targets[T, 478, 3]: positions [T, N], from the same photos."""
+
+    q: Array
+    seen_m: Array
+    network: Callable[[Array], Array]
+
+    def answers(self, targets_m: Array) -> dict[str, Array]:
+        """By name."""
+        return {
+            "nearest photo": nearest(self.q, self.seen_m, targets_m),
+            "direct network": self.network(targets_m),
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where landmarks [T, 478, 3] and head [T, 3] should be at 60 Hz."""
+
+    landmarks_m: Array
+    head_rad: Array
+
+
+class Stage:
+    """A simulated face, armed, with an eye for photos and one that judges on the truth."""
+
+    def __init__(
+        self, config: FaceConfig, robot: Robot, stand: SimulatedStand, judge: SimulatedDetector
+    ) -> None:
+        self.body = Body.of(config)
+        self.eye, self._judge = (Recorder(robot, d, stand.clock) for d in (stand.detector, judge))
+        self.eye.go(self.body.neutral_u, 1.0)
+
+    def perform(self, path: Array) -> Recording:
+        """The truth of a path that starts where it starts."""
+        path = self.body.limits.made_legal(path)
+        self._judge.go(path[0], 0.6)
+        return self._judge.record(path, frame_hz=FRAME_RATE_HZ)
+
+
+def roll_out(config: FaceConfig, where: Path, poses: int, takes: int, seed: int) -> dict[str, Any]:
+    """By kind of target and by who tries: errors."""
+    meta = folder.load(where, config)
+    learned = load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config)
+    inverse, lag_s = FaceInverse.load(where / "inverse.onnx"), learned.response.lag_s
+    stand = simulated_stand(config, seed=seed)
+    truth = SimulatedDetector(stand.world.plant, stand.clock, frames_per_s=60.0, noise_m=0.0, delay_s=0.0)
+    spoken = [spoken_take(555_000 + k, TAKE_S) for k in range(takes)]
+    with stand.open_robot() as robot:
+        robot.connect()
+        robot.arm()
+        stage = Stage(config, robot, stand, truth)
+        rivals = _learn(stage, learned, poses, seed)
+        hand = HandMap(config)
+        shown = [_even(stage.perform(ahead(np.asarray(hand(t.values)), lag_s))) for t in spoken]
+        shapes = [Target(learned.retarget().landmarks_m(t.values), t.values[:, HEAD_SLICE]) for t in spoken]
+        ours = {
+            "performed": [ahead(u, lag_s) for u in _solve(learned, config, shown)],
+            "shapes": [trajectory(inverse, lag_s, t.values) for t in spoken],
+        }
+        found: dict[str, Any] = {}
+        for kind, targets in (("performed", shown), ("shapes", shapes)):
+            done: dict[str, list[Recording]] = {}
+            for target, path in zip(targets, ours[kind], strict=True):
+                done.setdefault("ours", []).append(stage.perform(path))
+                for who, u in rivals.answers(target.landmarks_m).items():
+                    done.setdefault(who, []).append(stage.perform(ahead(u, lag_s)))
+            found[kind] = {who: _errors(rows, targets, learned.neutral_m) for who, rows in done.items()}
+    return found
+
+
+def _learn(stage: Stage, learned: Learned, poses: int, seed: int) -> Rivals:
+    hz = Options().frame_hz
+    photos = stage.eye.record(babbling_path(stage.body, poses / hz, seed), frame_hz=hz)
+    q = photos.at_frames(learned.response.follow(photos.u))
+    return Rivals(q, photos.landmarks_m, direct(q, photos.landmarks_m, seed))
+
+
+def _even(seen: Recording) -> Target:
+    """A recording at 60 Hz from its start."""
+    since = seen.frame_s - seen.start_s
+    grid = np.arange(0.0, since[-1], 1.0 / FRAME_RATE_HZ)
+    flat = np.concatenate([seen.landmarks_m.reshape(len(since), -1), seen.head_rad], axis=1)
+    even = np.stack([np.interp(grid, since, column) for column in flat.T], axis=1)
+    return Target(even[:, :-3].reshape(len(grid), -1, 3), even[:, -3:])
+
+
+def _solve(learned: Learned, config: FaceConfig, targets: list[Target]) -> Array:
+    """[takes, T, N] by gradient through the self-model: pose after pose from neutral, then whole takes."""
+    solver, frames = learned.solver(config), min(len(t.landmarks_m) for t in targets)
+    goal = solver.objective.targets(
+        np.concatenate([t.landmarks_m[:frames] for t in targets]),
+        np.concatenate([t.head_rad[:frames] for t in targets]),
+    )
+    start = np.tile(solver.limits.neutral_u, (len(targets) * frames, 1))
+    poses = solver.solve_poses(goal, start, SolveOptions(steps=80))
+    return solver.solve_takes(
+        goal, poses.reshape(len(targets), frames, -1), SolveOptions(steps=100, rate=0.02)
+    )
+
+
+def _errors(rows: list[Recording], targets: list[Target], neutral_m: Array) -> dict[str, Any]:
+    wanted, done = [], []
+    for seen, target in zip(rows, targets, strict=True):
+        at = (seen.frame_s - seen.start_s) * FRAME_RATE_HZ
+        inside = at < len(target.landmarks_m) - 1
+        low = at[inside].astype(int)
+        share = (at[inside] - low)[:, None, None]
+        wanted.append((1.0 - share) * target.landmarks_m[low] + share * target.landmarks_m[low + 1])
+        done.append(seen.landmarks_m[inside])
+    target_m, truth = np.concatenate(wanted), np.concatenate(done)
+    moving = ((target_m - target_m.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0) > MOVING_RMS_M**2
+    error = ((truth - target_m)[:, moving] ** 2).sum(axis=2)
+    motion = ((target_m - neutral_m)[:, moving] ** 2).sum(axis=2)
+    return {
+        "error_mm": float(1e3 * np.sqrt(error.mean())),
+        "relative": float(np.sqrt(error.sum() / motion.sum())),
+        "gap_correlation": float(np.corrcoef(lip_gap_m(target_m), lip_gap_m(truth))[0, 1]),
+    }
 
 
 def main() -> None:
@@ -88,72 +225,23 @@ def main() -> None:
     parser.add_argument("--poses", type=int, default=2000)
     parser.add_argument("--takes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="400 poses, three takes, nothing is kept")
     args = parser.parse_args()
-    config = load_face(args.face)
-    found = roll_out(
-        config, args.calibration or folder.shipped_folder(config.id), args.poses, args.takes, args.seed
-    )
-    table = Table(title=f"{args.takes} spoken takes on {config.id}: rms distance from the target")
-    for column in ("who", "mm", "share of the motion", "lip gap's correlation"):
-        table.add_column(column)
-    for who, row in found.items():
-        table.add_row(
-            who, f"{row['error_mm']:.2f}", f"{row['relative']:.3f}", f"{row['gap_correlation']:.3f}"
-        )
-    Console().print(table)
-    OUT.write_text(json.dumps({"face": config.id, "seed": args.seed, "takes": args.takes, **found}, indent=1) + "\n",
-                   encoding="utf-8")  # fmt: skip
-
-
-def roll_out(config: FaceConfig, where: Path, poses: int, takes: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Errors of ours, of the nearest photo and of a direct network."""
-    meta = folder.load(where, config)
-    retarget = Retarget(default_rig(), 1e-3 * np.array(meta["neutral_mm"]))
-    inverse = FaceInverse.load(where / "inverse.onnx")
-    lag_s = 1e-3 * np.array([meta["lags_ms"][n] for n in config.names])
-    stand, body = simulated_stand(config, seed=seed), Body.of(config)
-    truth = SimulatedDetector(stand.world.plant, stand.clock, frames_per_s=60.0, noise_m=0.0, delay_s=0.0)
-    hz = Options().frame_hz
-    driven: dict[str, list[tuple[Recording, Array, Array]]] = {}
-    with stand.open_robot() as robot:
-        robot.connect()
-        robot.arm()
-        eye, judge = (Recorder(robot, d, stand.clock) for d in (stand.detector, truth))
-        eye.go(body.neutral_u, 1.0)
-        photos = eye.record(babbling_path(body, poses / hz, seed), frame_hz=hz)
-        q = photos.at_frames(Response(0.5 * lag_s, 0.5 * lag_s).follow(photos.u))
-        for k in range(takes):
-            take = spoken_take(555_000 + k, TAKE_S)
-            targets_m = retarget.landmarks_m(take.values)
-            paths = {
-                "ours": trajectory(inverse, lag_s, take.values),
-                "nearest photo": ahead(nearest(q, photos.landmarks_m, targets_m), lag_s),
-                "direct network": ahead(direct(q, photos.landmarks_m, targets_m, seed), lag_s),
-            }
-            for who, path in paths.items():
-                path = body.limits.made_legal(path)
-                judge.go(path[0], 0.6)
-                driven.setdefault(who, []).append((judge.record(path, frame_hz=60.0), targets_m, take.time_s))
-    return {who: _errors(rows, retarget.neutral_m) for who, rows in driven.items()}
-
-
-def _errors(rows: list[tuple[Recording, Array, Array]], neutral_m: Array) -> dict[str, Any]:
-    wanted, done = [], []
-    for seen, targets_m, time_s in rows:
-        at = np.clip((seen.frame_s - seen.start_s) * FRAME_RATE_HZ, 0, len(time_s) - 1)
-        low = np.minimum(at.astype(int), len(time_s) - 2)
-        share = (at - low)[:, None, None]
-        wanted.append((1.0 - share) * targets_m[low] + share * targets_m[low + 1])
-        done.append(seen.landmarks_m)
-    target, truth = np.concatenate(wanted), np.concatenate(done)
-    moving = ((target - target.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0) > MOVING_RMS_M**2
-    error = ((truth - target)[:, moving] ** 2).sum(axis=2)
-    motion = ((target - neutral_m)[:, moving] ** 2).sum(axis=2)
-    return {
-        "error_mm": float(1e3 * np.sqrt(error.mean())),
-        "relative": float(np.sqrt(error.sum() / motion.sum())),
-        "gap_correlation": float(np.corrcoef(lip_gap_m(target), lip_gap_m(truth))[0, 1]),
-    }
+    config, (poses, takes) = load_face(args.face), (400, 3) if args.quick else (args.poses, args.takes)
+    where = args.calibration or folder.shipped_folder(config.id)
+    found = roll_out(config, where, poses, takes, args.seed)
+    for kind, rows in found.items():
+        table = Table(title=f"{takes} spoken takes on {config.id}, {kind}: rms distance from the target")
+        for column in ("who", "mm", "share of the motion", "lip gap's correlation"):
+            table.add_column(column)
+        for who, row in rows.items():
+            table.add_row(
+                who, f"{row['error_mm']:.2f}", f"{row['relative']:.3f}", f"{row['gap_correlation']:.3f}"
+            )
+        Console().print(table)
+    if not args.quick:
+        facts = {"face": config.id, "seed": args.seed, "takes": takes, "poses": poses, **found}
+        OUT.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

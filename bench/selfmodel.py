@@ -7,6 +7,7 @@ test path is another generator's (swings with reversals, then ten spoken takes) 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,13 @@ def recorded(
     """`record`, or what it gave before for the same face: kept in a folder, all else being the same bits."""
     pieces = ("babble", "exam")
     if keep is None:
-        response, babble, exam, _ = record(config, seed, poses)
-        return response, babble, exam
+        return record(config, seed, poses)
     path = keep / f"{config.id}-{seed}-{poses}.npz"
     if not path.is_file():
-        response, *both, speed = record(config, seed, poses)
+        response, *both = record(config, seed, poses)
         keep.mkdir(parents=True, exist_ok=True)
         kept = {f"{n}.{k}": v for n, r in zip(pieces, both, strict=True) for k, v in r.arrays().items()}
-        np.savez(path, delay_s=response.delay_s, tau_s=response.tau_s, speed=speed, **kept)
+        np.savez(path, delay_s=response.delay_s, tau_s=response.tau_s, **kept)
     found = dict(np.load(path))
     babble, exam = (
         Recording.of({k.partition(".")[2]: v for k, v in found.items() if k.startswith(f"{n}.")})
@@ -53,11 +53,10 @@ def recorded(
     return Response(found["delay_s"], found["tau_s"]), babble, exam
 
 
-def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recording, Recording, float]:
-    """Steps, babbling and the test path on a face of this seed; -> also how many times real time."""
+def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recording, Recording]:
+    """Steps, babbling and the test path on a face of this seed."""
     stand, body = simulated_stand(config, seed=seed), Body.of(config)
     truth = SimulatedDetector(stand.world.plant, stand.clock, seed=seed, noise_m=0.0)
-    started = time.monotonic()
     with stand.open_robot() as robot:
         robot.connect()
         robot.arm()
@@ -71,20 +70,22 @@ def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recordi
         response = Response(np.array([a.delay_s for a in answers]), np.array([a.tau_s for a in answers]))
         babble = eye.record(babbling_path(body, poses / FRAME_HZ, seed), frame_hz=FRAME_HZ)
         exam = Recorder(robot, truth, stand.clock).record(exam_path(config, seed), frame_hz=25.0)
-    return response, babble, exam, stand.clock.now_s() / (time.monotonic() - started)
+    return response, babble, exam
 
 
 def compare(
     n: int, config: FaceConfig, response: Response, babble: Recording, exam: Recording, seed: int
 ) -> dict[str, Any]:
     """Scores on the first n poses."""
+    babble = replace(babble, frame_s=babble.frame_s[:n], landmarks_m=babble.landmarks_m[:n],
+                     head_rad=babble.head_rad[:n])  # fmt: skip
     history = history_of([babble], response)
     q_train, q_exam = response.follow(babble.u), response.follow(exam.u)
-    q, q_test = babble.at_frames(q_train)[:n], exam.at_frames(q_exam)
-    x, x_test = babble.at_frames(history.inputs(q_train))[:n], exam.at_frames(history.inputs(q_exam))
-    seen, truth = babble.landmarks_m[:n], exam.landmarks_m
+    q, q_test = babble.at_frames(q_train), exam.at_frames(q_exam)
+    x, x_test = babble.at_frames(history.inputs(q_train)), exam.at_frames(history.inputs(q_exam))
+    seen, truth = babble.landmarks_m, exam.landmarks_m
     started = time.monotonic()
-    model = train_self_model(x, seen, babble.head_rad[:n], q.shape[1], history, TrainOptions(seed=seed))
+    model = train_self_model(x, seen, babble.head_rad, q.shape[1], history, TrainOptions(seed=seed))
     seconds = time.monotonic() - started
     models: dict[str, NDArray[np.float64]] = {
         "self-model": model.predict(x_test)[0],
@@ -108,13 +109,13 @@ def main() -> None:
     parser.add_argument("--faces", nargs="+", default=["hybrid"])
     parser.add_argument("--poses", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--keep", type=Path, help="folder of recordings: what is there is not driven again")
     args = parser.parse_args()
     console, rows = Console(), []
     for face in args.faces:
         config = load_face(face)
         for seed in args.seeds:
-            response, babble, exam, speed = record(config, seed, max(args.poses))
-            console.print(f"{config.id}, seed {seed}: recorded at {speed:.1f} x real time")
+            response, babble, exam = recorded(config, seed, max(args.poses), args.keep)
             for n in args.poses:
                 found = compare(n, config, response, babble, exam, seed)
                 rows.append({"face": config.id, "seed": seed, **found})

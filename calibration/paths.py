@@ -19,7 +19,7 @@ from animaface.selfmodel.limits import CommandLimits
 
 Array = NDArray[np.float64]
 
-_CALM_SHARE: Final = 0.2
+CALM_SHARE: Final = 0.2
 _SPELL_S: Final = (1.5, 4.0)
 """Share of the spells of babbling in which most regions stay at home, and how long a spell is."""
 
@@ -67,18 +67,18 @@ def command_limits(config: FaceConfig) -> CommandLimits:
     )
 
 
-def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
+def babbling_path(body: Body, duration_s: float, seed: int, calm: float = CALM_SHARE) -> Array:
     """Each region goes from key pose to key pose on its own time, by smooth moves of many speeds.
 
     A key pose moves a whole region, a left-right pair or one actuator; a third of the moves turn round and
-    go back part of the way, so that every actuator is seen coming from both sides. A fifth of the time only
+    go back part of the way, so that every actuator is seen coming from both sides. For a share `calm` of the time only
     one or two regions move and the others stay at home: a face in use is mostly near rest, and there cables
     are slack and skin has crept back.
     """
     random = np.random.default_rng([seed, 1])
     frames = round(duration_s / TICK_S)
     u = np.tile(body.neutral_u, (frames, 1))
-    at_home = _at_home(len(body.regions), frames, random)
+    at_home = _at_home(len(body.regions), frames, calm, random)
     for members, home in zip(body.regions.values(), at_home.T, strict=True):
         u[:, members] = _region_path(body, list(members), home, random)
     for (
@@ -88,13 +88,13 @@ def babbling_path(body: Body, duration_s: float, seed: int) -> Array:
     return body.limits.made_legal(u)
 
 
-def _at_home(regions: int, frames: int, random: np.random.Generator) -> NDArray[np.bool_]:
+def _at_home(regions: int, frames: int, calm: float, random: np.random.Generator) -> NDArray[np.bool_]:
     """[frames, regions] when a region stays at home."""
     out = np.zeros((frames, regions), dtype=np.bool_)
     k = 0
     while k < frames:
         length = round(random.uniform(*_SPELL_S) / TICK_S)
-        if random.random() < _CALM_SHARE:
+        if random.random() < calm:
             out[k : k + length] = True
             out[k : k + length, random.choice(regions, min(regions, 2), replace=False)] = False
         k += length
