@@ -306,16 +306,24 @@ def main() -> None:
     face, quick, parts = given.face, given.quick, given.only
     results = HERE / "results" / "live.json"
     found: dict[str, Any] = json.loads(results.read_text()) if parts != PARTS else {}
-    found |= {"face": face, "load_average_at_start": round(os.getloadavg()[0], 1), "cores": os.cpu_count(),
-              "scheduling": SCHEDULING[os.sched_getscheduler(0)], "sound_card": "PulseAudio null sink and monitor"}  # fmt: skip
+    found |= {
+        "face": face,
+        "cores": os.cpu_count(),
+        "sound_card": "PulseAudio null sink and monitor",
+    }
     with tempfile.TemporaryDirectory() as folder, virtual_card() as card:
         scratch = Path(folder)
-        for command in {"play", "live"} & set(parts):
+        for command in [p for p in ("play", "live") if p in parts]:
             found[command] = lips_against_sound(command, face, 12 if quick else 64, card, scratch)
         if "microphone" in parts:
             found["microphone"] = microphone(face, 10 if quick else 40, card, scratch)
         if "interruption" in parts:
             found["interruption"] = interruptions(face, 6 if quick else 20, scratch)
+    for part in set(parts) - {"drift"}:
+        found[part] |= {
+            "load_average": round(os.getloadavg()[0], 1),
+            "scheduling": SCHEDULING[os.sched_getscheduler(0)],
+        }
     if "drift" in parts:
         found["drift"] = drift()
     show(found)
@@ -324,7 +332,7 @@ def main() -> None:
 
 def show(found: dict[str, Any]) -> None:
     table = Table(
-        title=f"live on {found['face']}, load {found['load_average_at_start']} on {found['cores']} cores"
+        title=f"live on {found['face']}, load {found['microphone']['load_average']} on {found['cores']} cores"
     )
     for column in ("what", "measured", "target"):
         table.add_column(column)

@@ -51,10 +51,20 @@ def virtual_card() -> Iterator[Mapping[str, str]]:
                 if server.poll() is not None or time.monotonic() > end_s:
                     raise RuntimeError((home / "log").read_text())
                 time.sleep(0.05)
+            time.sleep(0.2)
+            _as_we_are(server.pid)
             yield environment
         finally:
             server.terminate()
             server.wait(10)
+
+
+def _as_we_are(pid: int) -> None:
+    """The sound server forgets the scheduling that it inherits: a card is not to wait for who plays on it."""
+    policy = os.sched_getscheduler(0)
+    if policy != os.SCHED_OTHER:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setscheduler(int(task.name), policy, os.sched_getparam(0))
 
 
 class Capture:
