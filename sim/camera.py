@@ -25,6 +25,7 @@ _DELAY_S: Final = (0.040, 0.110)
 _EXPOSURE_S: Final = (0.006, 0.014)
 _JITTER_S: Final = 0.001
 _STILL: Final = 2e-4  # a snapshot (m and rad) that changes less while the shutter is open is drawn once
+_SAME: Final = 1e-5  # what changed less since it was drawn (a sixtieth of a pixel) need not be drawn again
 _LAMP: Final = 0.35
 
 
@@ -44,6 +45,7 @@ class SimCamera:
         self.view = _view(random)
         self._optics = _Optics(random, size)
         self._painter: Painter | None = None
+        self._drawn: tuple[Array, NDArray[np.float32]] | None = None
         self._waiting: deque[tuple[float, list[Array], float]] = deque(maxlen=256)
         self._lamp: list[tuple[float, bool]] = [(-np.inf, False)]
         self._before = (clock.now_s(), plant.snapshot())
@@ -116,8 +118,10 @@ class SimCamera:
     def _draw(self, snapshots: list[Array], lamp: float) -> Picture:
         if self._painter is None:
             self._painter = open_painter(self._plant.config, self.size, samples=0, view=self.view)
-        light = np.mean([self._painter.draw(s).astype(np.float32) for s in snapshots], axis=0)
-        return self._optics.picture(light, 1.0 + _LAMP * lamp)
+        if len(snapshots) != 1 or self._drawn is None or np.abs(snapshots[0] - self._drawn[0]).max() > _SAME:
+            light = np.mean([self._painter.draw(s).astype(np.float32) for s in snapshots], axis=0)
+            self._drawn = (np.mean(snapshots, axis=0), light)
+        return self._optics.picture(self._drawn[1], 1.0 + _LAMP * lamp)
 
 
 class _Optics:

@@ -13,7 +13,6 @@ from animaface.calibration.camera.face_mesh import FaceMesh, Sighting, head_angl
 from animaface.calibration.camera.pictures import Gray, PictureDetector
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.rest import Rest
-from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
 from animaface.calibration.camera.sources import Picture, PictureSource
 from animaface.calibration.detector import Grab, LandmarkFrame
 from animaface.robot.face.errors import CalibrationError
@@ -103,9 +102,7 @@ class CameraDetector(PictureDetector):
         if self._rest is None or self._registration is None:
             rest = Rest.of([sighting], [gray], 0.0, self._eyes_m)
             return rest.neutral_m
-        start = sighting.points_px[:N_VERTICES, :2]
-        a, b = similarity(start[list(RIGID)], self._rest.points_px[list(RIGID), :2])
-        found, misfit = self._registration.find(gray, moved(start, a, b))
+        found, misfit = self._registration.find(gray, self._rest.start_px(sighting.points_px))
         if misfit > _MISFIT:
             return None
         out = self._rest.neutral_m.copy()
@@ -126,7 +123,7 @@ class CameraDetector(PictureDetector):
             raise CalibrationError(
                 f"{self.name}: the face at rest is not known", next_step="learn_rest comes first"
             )
-        return self._rest.points_px
+        return self._rest.seen_px
 
     def learn_rest(self, count: int) -> dict[str, NDArray[Any]]:
         """See LandmarkDetector."""

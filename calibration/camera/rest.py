@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.camera.face_mesh import Sighting
-from animaface.calibration.camera.skin_mesh import RIGID, moved, similarity
+from animaface.calibration.camera.skin_mesh import RIGID, moved, placed, similarity
 from animaface.robot.face.errors import CalibrationError
-from animaface.robot.face.landmarks import neutral_m
+from animaface.robot.face.landmarks import N_VERTICES, neutral_m
 
 Array = NDArray[np.float64]
 
@@ -19,10 +19,11 @@ _PUPILS = (468, 473)  # the subject's right and left iris centre
 
 @dataclass(frozen=True)
 class Rest:
-    """points_px[478, 3] and gray picture at rest, rotation of the head [3, 3], size of a pixel at the eyes (m),
+    """points_px[478, 3] of the landmarks at rest, seen_px[478, 3] where the network saw them, gray picture, rotation of the head [3, 3], size of a pixel at the eyes (m),
     sharpness of the picture, and the neutral landmarks [478, 3] in the head frame that belong to it (m)."""
 
     points_px: Array
+    seen_px: Array
     gray: NDArray[np.float32]
     head: Array
     pixel_m: float
@@ -41,8 +42,8 @@ class Rest:
 
         Raises CalibrationError when the eyes are too near to each other in the picture.
         """
-        points = np.median([s.points_px for s in sightings], axis=0)
-        between_px = float(np.linalg.norm(points[_PUPILS[1], :2] - points[_PUPILS[0], :2]))
+        seen = np.median([s.points_px for s in sightings], axis=0)
+        between_px = float(np.linalg.norm(seen[_PUPILS[1], :2] - seen[_PUPILS[0], :2]))
         if between_px < 40.0:
             raise CalibrationError(
                 f"the face is too small in the picture: {between_px:.0f} px between the eyes, wanted 60 and more",
@@ -51,7 +52,16 @@ class Rest:
         pixel_m = eyes_m / between_px
         u, _, vt = np.linalg.svd(np.mean([s.head for s in sightings], axis=0))
         gray = np.mean(np.stack(grays), axis=0).astype(np.float32)
-        return cls(points, gray, u @ vt, pixel_m, sharpness, _in_head_frame(points, pixel_m))
+        points = seen.copy()
+        points[:N_VERTICES, :2] = placed(seen[:N_VERTICES, :2])
+        return cls(points, seen, gray, u @ vt, pixel_m, sharpness, _in_head_frame(points, pixel_m))
+
+    def start_px(self, seen_px: Array) -> Array:
+        """[468, 2] px where the landmarks are about, by how the network saw the mesh move: seen_px [478, 3]."""
+        now = seen_px[:N_VERTICES, :2]
+        home = self.seen_px[:N_VERTICES, :2]
+        shift = moved(now, *similarity(now[list(RIGID)], home[list(RIGID)])) - home
+        return np.asarray(self.points_px[:N_VERTICES, :2] + shift)
 
     def moved_m(self, points_px: Array) -> Array:
         """[n, 2] where points [n, 2] px are in the head frame's x and y, small shifts of the whole head taken out
@@ -70,13 +80,13 @@ class Rest:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For the work folder."""
-        return {"points_px": self.points_px, "gray": self.gray, "head": self.head, "pixel_m": np.array(self.pixel_m),
+        return {"points_px": self.points_px, "seen_px": self.seen_px, "gray": self.gray, "head": self.head, "pixel_m": np.array(self.pixel_m),
                 "sharpness": np.array(self.sharpness), "neutral_m": self.neutral_m}  # fmt: skip
 
     @classmethod
     def from_arrays(cls, kept: Mapping[str, NDArray[Any]]) -> Self:
         """What `arrays` gave."""
-        return cls(kept["points_px"], kept["gray"], kept["head"], float(kept["pixel_m"]), float(kept["sharpness"]),
+        return cls(kept["points_px"], kept["seen_px"], kept["gray"], kept["head"], float(kept["pixel_m"]), float(kept["sharpness"]),
                    kept["neutral_m"])  # fmt: skip
 
 

@@ -20,6 +20,9 @@ _EYES: Final = frozenset((
 ))  # fmt: skip
 _MOUTH: Final = frozenset((*INNER_UPPER, *INNER_LOWER, 78, 308))
 
+_OUTLINE: Final = (284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
+                   172, 58, 132, 93, 234, 127, 162, 21, 54)  # fmt: skip
+
 RIGID: Final = (10, 338, 297, 332, 109, 67, 103, 127, 356, 234, 454, 54, 284, 21, 251, 162, 389)
 """Forehead and temples: landmarks that no actuator moves."""
 
@@ -34,6 +37,11 @@ def open_triangles() -> Index:
 def eye_rims() -> Index:
     """The landmarks on the rims of the lids."""
     return np.array(sorted(_EYES), dtype=np.int64)
+
+
+def mouth_rim() -> Index:
+    """The landmarks where upper and lower lip meet."""
+    return np.array(sorted(_MOUTH), dtype=np.int64)
 
 
 def lip_landmarks() -> Index:
@@ -76,6 +84,23 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
     out[np.arange(N_VERTICES), np.arange(N_VERTICES)] += ground
     out[RIGID, RIGID] += 1.0
     return np.asarray(out)
+
+
+def placed(points_px: Array) -> Array:
+    """[468, 2] px where the canonical face's points lie in a picture in which the network saw points_px[468, 2].
+
+    The network's own mesh slides: on a still face its forehead is up to 10 px and its lids 4 px away from where
+    the canonical face (and with it the rig's shapes) has these points. So its clear features count (rims of the
+    eyes, lips, nose, brows, outline), and the canonical face is bent to them like a stiff sheet.
+    """
+    canonical = neutral_m()[:N_VERTICES, :2] * [1.0, -1.0]
+    features = np.unique([*_EYES, *lip_landmarks(), *(i for r in ("nose", "brows") for i in regions()[r])])
+    base = moved(canonical, *similarity(canonical[features], points_px[features]))
+    held = np.zeros(N_VERTICES)
+    held[features] = held[list(_OUTLINE)] = 1.0
+    sheet = stiffness(5.0, 5.0, 0.01) + np.diag(held)
+    sheet[RIGID, RIGID] -= 1.0
+    return np.asarray(base + np.linalg.solve(sheet, held[:, None] * (points_px - base)))
 
 
 def similarity(source: Array, target: Array) -> tuple[complex, complex]:
