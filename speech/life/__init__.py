@@ -83,9 +83,8 @@ class Life:
             mood.head_rad.tolist(),
             strict=True,
         )
-        steps = [
-            self._step(*voice, tempo, rate, *gaze, *head[:2]) for voice, tempo, rate, gaze, head in asked
-        ]
+        asked_for = ([*voice, tempo, rate, *gaze, *head[:2]] for voice, tempo, rate, gaze, head in asked)
+        steps = [self._step(*row) for row in asked_for]
         rows = np.array(steps).reshape(len(prosody), 9)
         return LifeFrames(rows[:, 0], rows[:, 1:3], rows[:, 3:6], rows[:, 6], rows[:, 7], rows[:, 8])
 

@@ -13,7 +13,7 @@ import numpy as np
 from animaface.speech.life.curves import lag_share, min_jerk, stroke
 
 _DEG = math.pi / 180.0
-SWAY_DEG: Final = (1.1, 0.35, 0.8)
+SWAY_DEG: Final = (1.0, 0.35, 0.72)
 VOICE_DEG: Final = (1.5, 1.2, 0.9)
 """Turn for the whole swing of the slow loudness."""
 POSTURE_DEG: Final = (0.85, 0.60, 0.55)
