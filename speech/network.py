@@ -16,13 +16,12 @@ from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
 from animaface.robot.face.providers import providers
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
-from animaface.speech.phones import BILABIAL, LABIODENTAL, PHONES
+from animaface.speech.phones import PHONES
 
 FORMAT: Final = "animaface-speech-1"
 METADATA_KEY: Final = "animaface"
 STATES: Final = ("past1", "past2", "h1", "h2")
 Array = NDArray[np.float32]
-_TOUCHING = np.array([[p in BILABIAL, p in LABIODENTAL] for p in PHONES], np.float32)
 _ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.InvalidArgument,
                ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.NoSuchFile)  # fmt: skip
 
@@ -77,14 +76,7 @@ class SpeechNetwork:
     def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
         """features[K, F] of K frames, K >= 1 -> (output, next state)."""
         curves, now, touch, *after = self.session.run(self.outputs, {"features": features[None], **state})
-        return output_of(curves[0], now[0], touch[0]), dict(zip(STATES, after, strict=True))
-
-
-def output_of(curves: Array, now: Array, touch: Array) -> NetworkOutput:
-    """What came out for [K] frames, in the terms of today's weights."""
-    if touch.shape[1] == len(PHONES):  # weights that tell phones ahead (33 ms) and no touch of their own
-        touch = (now + 0.5 * (touch - now)) @ _TOUCHING
-    return NetworkOutput(curves, now, touch)
+        return NetworkOutput(curves[0], now[0], touch[0]), dict(zip(STATES, after, strict=True))
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

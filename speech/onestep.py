@@ -9,7 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from animaface.speech.features import N_FEATURES
-from animaface.speech.network import STATES, NetworkOutput, SpeechNetwork, output_of
+from animaface.speech.network import STATES, NetworkOutput, SpeechNetwork
 
 Array = NDArray[np.float32]
 _DEVICE = ("cpu", 0)
@@ -39,7 +39,7 @@ class OneStep:
         self._network.session.run_with_iobinding(self._bindings[self._from])
         self._from = 1 - self._from
         curves, now, touch = self._outputs
-        return output_of(curves[0].copy(), now[0].copy(), touch[0].copy())
+        return NetworkOutput(curves[0].copy(), now[0].copy(), touch[0].copy())
 
     def _bound(self, source: int) -> ort.IOBinding:
         binding = self._network.session.io_binding()
