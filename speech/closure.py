@@ -41,9 +41,9 @@ class ClosureSettings:
     certain: float = 0.10
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
-    attack_frames: float = 1.0
+    attack_frames: float = 2.0
     hold_frames: int = 1
-    release_frames: float = 1.0
+    release_frames: float = 2.0
     sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
     teeth_gap: float = 0.04

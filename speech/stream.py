@@ -15,6 +15,7 @@ from animaface.speech.features import SAMPLE_RATE_HZ, FeatureStream, samples_for
 from animaface.speech.network import SpeechNetwork
 from animaface.speech.onestep import OneStep
 from animaface.speech.phones import N_PHONES, PHONES
+from animaface.speech.trust import SpeechTrust
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class SpeechStream:
         self._features = FeatureStream()
         self._running = OneStep(self.network)
         self._closure = ClosureLayer()
+        self._trust = SpeechTrust()
         self._samples = 0
         self._frames = 0
 
@@ -99,6 +101,7 @@ class SpeechStream:
         output = self._running.run(features)
         values = np.zeros((len(features), N_CHANNELS), np.float32)
         values[:, self.network.columns] = output.curves
+        values[:, :N_SHAPES] *= self._trust.of(output.now)[:, None]
         values = self._closure.apply(values, output.now, output.touch)
         np.minimum(values[:, :N_SHAPES], 1.0, out=values[:, :N_SHAPES])  # the layer keeps them from below
         time_s = np.arange(self._frames, self._frames + len(features)) / FRAME_RATE_HZ

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class FitConfig:
     """What one run of training does; `batch` rows of `length` frames on each device."""
 
-    steps: int = 2500
+    steps: int = 6400
     batch: int = 48
     length: int = 100
     learning_rate: float = 3e-3

@@ -37,16 +37,16 @@ FINISH = {"real": 0.5, "varied": 0.18, "transferred": 0.12, "taught": 0.15}
 class Recipe(CorpusConfig):
     """Everything that can be set, as it stands in speech.yaml: the examples (CorpusConfig), and what is below."""
 
-    steps: int = 2500
-    finish_steps: int = 600
+    steps: int = 6400
+    finish_steps: int = 1300
     batch: int = 48
     length: int = 100
     learning_rate: float = 0.003
     coarticulation_share: float = 0.3
     correlation_weight: float = 0.5
-    conv: int = 96
-    hidden: int = 160
-    dropout: float = 0.05
+    conv: int = 128
+    hidden: int = 192
+    dropout: float = 0.0
     variance_wanted: float = 0.95
     captures_share: float = 0.3
     threads: int = 1
