@@ -79,12 +79,12 @@ def run(
             _tell(summary(config, source, motion, shown), json=json)
         else:
             with (
-                closing(Webcam(camera or "0")) as source,
+                closing(Webcam(camera or "0")) as eye,
                 ended_by_signals(),
                 stage(face, config, sim=sim, ports=ports, truth=None) as there,
             ):
                 lines = there if sim else ports_of(config, there)
-                _live(source, mesh, config, lines, motion, neutral_s, seconds, json=json)
+                _live(eye, mesh, config, lines, motion, neutral_s, seconds, json=json)
     finally:
         mesh.close()
 
