@@ -37,12 +37,12 @@ class ClosureSettings:
     often heard as an n. Chosen by bench/closure.py on tuning clips and voices.
     """
 
-    doubt: float = 0.04
-    certain: float = 0.10
+    doubt: float = 0.03
+    certain: float = 0.08
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
     attack_frames: float = 2.0
-    hold_frames: int = 1
+    hold_frames: int = 0
     release_frames: float = 2.0
     sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
