@@ -6,10 +6,8 @@ descriptor. Whatever the system throws when a cable is pulled becomes one Transp
 
 import contextlib
 import errno
-import fcntl
 import os
 import select
-import struct
 import termios
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -108,21 +106,10 @@ class SerialTransport:
 
     def _read_now(self, size: int) -> bytes:
         with self._line():
-            if not self._lies_there():
-                return b""
             try:
                 return os.read(self._fd, size)
             except BlockingIOError:
                 return b""
-
-    def _lies_there(self) -> int:
-        """Bytes that can be read at once; OSError when the line is gone.
-
-        Asked before every read: where nothing lies there, Linux' read(2) on a terminal waits for the kernel's worker
-        that carries bytes to it (n_tty_read, __flush_work), even when told not to block. That worker has no more
-        priority than a browser, and a loop at SCHED_FIFO waited 45 ms for it on a busy machine.
-        """
-        return int(struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0])
 
     @contextlib.contextmanager
     def _line(self) -> Iterator[None]:

@@ -58,23 +58,6 @@ def test_reading_waits_no_longer_than_told_and_returns_what_is_there(pair: tuple
     line.close()
 
 
-def test_where_nothing_lies_there_it_is_not_read(
-    pair: tuple[int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A read of an empty terminal waits for a worker of the kernel that has no priority: at SCHED_FIFO, beside other
-    work, ticks took up to 45 ms (seen as __flush_work below n_tty_read on the loop's kernel stack)."""
-    far, path = pair
-    line = SerialTransport(path, 1_000_000)
-    read, sizes = os.read, list[int]()
-    monkeypatch.setattr(os, "read", lambda fd, size: sizes.append(size) or read(fd, size))
-    for _ in range(20):
-        assert line.read(4096, 0.0) == b""
-    assert sizes == []
-    os.write(far, b"abc")
-    assert line.read(3, 1.0) == b"abc"
-    assert sizes
-
-
 def test_a_pulled_cable_is_a_transport_error_and_the_port_can_be_opened_again(pair: tuple[int, str]) -> None:
     """termios.error and EIO used to come through, and the SDK then called the port busy for ever."""
     far, path = pair
