@@ -34,15 +34,16 @@ class ClosureSettings:
     """Doubt and certainty are likelihoods of a touch; times count frames of 1/60 s; gaps are jawOpen - mouthClose.
 
     A missed m, b or p is seen at once, a narrow n hardly, so the lips are certain early: a stranger's m is
-    often heard as an n. Chosen by bench/closure.py on tuning clips and voices.
+    often heard as an n. Chosen by bench/closure.py on tuning clips and voices, and by
+    what the motors of the demo can follow.
     """
 
-    doubt: float = 0.03
-    certain: float = 0.08
+    doubt: float = 0.08
+    certain: float = 0.14
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
     attack_frames: float = 2.0
-    hold_frames: int = 0
+    hold_frames: int = 1
     release_frames: float = 2.0
     sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
