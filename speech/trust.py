@@ -23,7 +23,7 @@ class SpeechTrust:
     """Streaming and causal; begins trustful, so that nobody's first word is small."""
 
     def __init__(self) -> None:
-        self._likeliest, self._voiced = _AT_FIRST, 1.0
+        self._likeliest = _AT_FIRST
 
     def of(self, now: NDArray[np.float32]) -> NDArray[np.float32]:
         """Likelihoods now[K, P] of phones -> [K] 0 for no speech .. 1 for speech; silence changes nothing."""

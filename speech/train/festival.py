@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
-import soxr
 
-from animaface.robot.face.errors import MissingDependencyError
-from animaface.speech.features import SAMPLE_RATE_HZ
+from animaface.robot.face.errors import InputError, MissingDependencyError
 from animaface.speech.phones import phone_class
+from animaface.speech.sound import read_sound
 from animaface.speech.train.voices import Spoken, sentences
 
 log = logging.getLogger(__name__)
@@ -124,9 +122,10 @@ def _read(stem: Path, voice: FestivalVoice) -> Spoken | None:
     sound, labels = stem.with_suffix(".wav"), stem.with_suffix(".lab")
     if not (sound.is_file() and labels.is_file()):
         return None
-    samples, rate = soundfile.read(sound, dtype="float32")
-    if rate != SAMPLE_RATE_HZ:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE_HZ)
+    try:
+        samples = read_sound(sound).samples
+    except InputError:  # it said nothing
+        return None
     phones, start = [], 0.0
     for line in labels.read_text(encoding="latin-1").splitlines():
         words = line.split()
@@ -134,7 +133,7 @@ def _read(stem: Path, voice: FestivalVoice) -> Spoken | None:
             end = float(words[0])
             phones.append((symbol_class(words[2], voice.language), start, end))
             start = end
-    return Spoken(voice.name, np.asarray(samples, np.float32), phones)
+    return Spoken(voice.name, samples, phones)
 
 
 def texts_of(language: str, count: int, seed: int) -> list[str]:

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from animaface.robot.face.errors import MissingDependencyError
-from animaface.speech.features import SAMPLE_RATE_HZ
 from animaface.speech.phones import phone_class
+from animaface.speech.sound import read_sound
 
 log = logging.getLogger(__name__)
 FLITE_VOICES: Final = ("kal16", "awb", "rms", "slt")
@@ -56,14 +54,12 @@ def flite(text: str, voice: str) -> Spoken:
             ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(path)],
             check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
-        samples, rate = soundfile.read(path, dtype="float32")
-    if rate != SAMPLE_RATE_HZ:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE_HZ)
+        samples = read_sound(path).samples
     phones, start = [], 0.0
     for name, end in _PHONE.findall(said):
         phones.append((phone_class(name), start, float(end)))
         start = float(end)
-    return Spoken(voice, np.asarray(samples, np.float32), phones)
+    return Spoken(voice, samples, phones)
 
 
 def flite_corpus(per_voice: int, seed: int, voices: tuple[str, ...] = FLITE_VOICES) -> list[Spoken]:
