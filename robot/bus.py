@@ -13,6 +13,7 @@ T = TypeVar("T")
 Steps = Generator[float, None, T]
 """Long work cut into pieces of at most a few transfers, so that a control loop can do one piece a
 tick. Yields how long to wait before the next piece, s."""
+_LOOK_COUNTS_S = 0.010  # a control loop looks once a tick
 
 
 def finish(steps: Steps[T], clock: Clock) -> T:
@@ -25,6 +26,23 @@ def finish(steps: Steps[T], clock: Clock) -> T:
             return result
         if wait_s > 0.0:
             clock.sleep_until_s(clock.now_s() + wait_s)
+
+
+class Patience:
+    """How long to wait for an answer. Time in which this computer stood still is not the device's silence: between
+    two looks at most 10 ms count, so that an answer that came meanwhile is looked for before it is missed."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._left_s = seconds
+        self._looked_s = clock.now_s()
+
+    def over(self) -> bool:
+        """Ask after each look at the line."""
+        now_s = self._clock.now_s()
+        self._left_s -= min(now_s - self._looked_s, _LOOK_COUNTS_S)
+        self._looked_s = now_s
+        return self._left_s <= 0.0
 
 
 @dataclass(frozen=True)

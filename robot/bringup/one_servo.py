@@ -114,7 +114,7 @@ class OneDynamixel:
     def __init__(self, actuator: ActuatorConfig, transport: Transport, clock: Clock) -> None:
         self._actuator = actuator
         self._clock = clock
-        self._line = DynamixelLine(transport, clock)
+        self._line = DynamixelLine(transport, clock, patient=True)
         self._id = int(actuator.id or 0)
         self._servo = Servo(actuator)
         self._window = actuator.limits

@@ -150,7 +150,7 @@ def find_servos(open_at: OpenAt, baud: int, clock: Clock) -> tuple[list[FoundSer
     """Everybody who answers a broadcast ping at `baud`, and how many broken replies came."""
     transport = open_at(baud)
     try:
-        line = DynamixelLine(transport, clock)
+        line = DynamixelLine(transport, clock, patient=True)
         found = _ping_all(line, baud)
         broken = line.packets.crc_errors
         return [_details(line, servo) for servo in found], broken

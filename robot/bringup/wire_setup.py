@@ -50,7 +50,7 @@ def give_address(open_at: OpenAt, clock: Clock, servo: FoundServo, servo_id: int
                           next_step="correct the baud of the bus in the face config")  # fmt: skip
     transport = open_at(servo.baud)
     try:
-        line = DynamixelLine(transport, clock)
+        line = DynamixelLine(transport, clock, patient=True)
         line.write_unanswered(servo.id, reg.STATUS_RETURN, 2)
         line.write(servo.id, reg.TORQUE_ENABLE, 0)
         line.write(servo.id, reg.RETURN_DELAY, 0)
@@ -78,7 +78,7 @@ def clear_return_delays(open_at: OpenAt, clock: Clock, baud: int) -> list[int]:
         return []
     transport = open_at(baud)
     try:
-        line = DynamixelLine(transport, clock)
+        line = DynamixelLine(transport, clock, patient=True)
         for servo in slow:
             finish(line.write_steps(servo.id, reg.TORQUE_ENABLE, 0), clock)
             finish(line.write_steps(servo.id, reg.RETURN_DELAY, 0), clock)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dynamixel_sdk.robotis_def import COMM_SUCCESS, INST_PING
 
-from animaface.robot.bus import Steps, finish
+from animaface.robot.bus import Patience, Steps, finish
 from animaface.robot.dynamixel.registers import ALERT, STATUS_ERRORS, Register
 from animaface.robot.dynamixel.sdk import LinePort, MendedPacketHandler
 from animaface.robot.face.clock import Clock
@@ -38,12 +38,12 @@ class Reply:
 class DynamixelLine:
     """Instructions over one transport. Ids and counts; everything above speaks names and u."""
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    def __init__(self, transport: Transport, clock: Clock, *, patient: bool = False) -> None:
         self.port = LinePort(transport, clock)
         self.packets = MendedPacketHandler()
         self.retries = 0
-        self.patient = False
-        """Give every answer 50 ms: before a servo is called absent."""
+        self.patient = patient
+        """Give every answer 50 ms: where nothing moves meanwhile, and before a servo is called absent."""
         self._baud = transport.baud
         self._clock = clock
         self._awaited: tuple[int, ...] = ()
@@ -127,14 +127,14 @@ class DynamixelLine:
         on_wire_s = (2 * len(ids) + 22 + len(ids) * (size + 4)) * 10.0 / self._baud
         for _ in range(2):
             self.request(ids, address, size, fast=True)
-            deadline_s = self._clock.now_s() + on_wire_s + _RETRY_MARGIN_S
             yield on_wire_s
+            patience = Patience(self._clock, _RETRY_MARGIN_S)
             while True:
                 self.poll()
                 if not self.busy:
                     self._await((), 0)
                     return True
-                if self._clock.now_s() >= deadline_s:
+                if patience.over():
                     break
                 yield _LOOK_AGAIN_S
         self._await((), 0)
@@ -208,15 +208,15 @@ class DynamixelLine:
         for margin_s in margins:
             self._await((servo_id,), size)
             send()
-            deadline_s = self._clock.now_s() + on_wire_s + margin_s
             yield on_wire_s
+            patience = Patience(self._clock, margin_s)
             while True:
                 self.poll(0.0)
                 reply = self._inbox.get(servo_id)
                 if reply is not None:
                     self._await((), 0)
                     return reply
-                if self._clock.now_s() >= deadline_s:
+                if patience.over():
                     break
                 yield _LOOK_AGAIN_S
             self.retries += 1

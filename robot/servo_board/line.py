@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from animaface.robot.bus import Steps
+from animaface.robot.bus import Patience, Steps
 from animaface.robot.face.clock import Clock
 from animaface.robot.face.errors import DeviceError
 from animaface.robot.servo_board.frames import STATUS_TEXT, Ack, Command, Decoder, Frame, encode
@@ -52,8 +52,8 @@ class BoardLine:
         sequence, raw = self._send(command, payload)
         for patience_s in (REPLY_S, _RETRY_S):
             self._awaited, self._answer = (command | 0x80, sequence), None
-            deadline_s = self._clock.now_s() + patience_s
-            while self._clock.now_s() < deadline_s:
+            patience = Patience(self._clock, patience_s)
+            while not patience.over():
                 yield _LOOK_AGAIN_S
                 self.poll()
                 answer = self._take_answer()
