@@ -1,7 +1,7 @@
 """What the host takes from a virtual machine: time in which every process here stood still, whatever its priority.
 
-A guest can't prevent it, so that deadlines missed just then say nothing about the product; benches that count
-deadlines tell them apart. A real machine tells zero."""
+A guest can't prevent it, so that deadlines missed just then say nothing about the product; what counts deadlines
+tells them apart. A real machine tells zero."""
 
 import os
 import threading
@@ -50,12 +50,14 @@ class Stolen:
         return np.asarray(np.interp(time_s + _AROUND_S, at, stolen) - before < 1e-9)
 
     def told(self, time_s: np.ndarray, late_s: np.ndarray, tick_s: np.ndarray, period_s: float = 0.01) -> dict[str, Any]:  # fmt: skip
-        """Of ticks [T]: percent missed by those while nothing was taken, and how much of the time was taken."""
-        missed, calm = late_s + tick_s > period_s, self.calm(time_s)
+        """Of ticks [T] at time_s, begun late_s after their time and tick_s long: percent of deadlines missed while
+        nothing was taken (turns that were passed over count), and how much of the time was taken."""
+        passed, calm = np.floor((late_s + tick_s) / period_s), self.calm(time_s)
+        missed, turns = passed > 0, len(time_s[calm]) + float((passed[calm] - 1.0).clip(0.0).sum())
         return {
             "stolen_percent": round(100 * self.share, 2),
             "calm_ticks": int(calm.sum()),
-            "missed_percent_while_calm": round(100 * float(missed[calm].mean()), 3) if calm.any() else None,
+            "missed_percent_while_calm": round(100 * float(passed[calm].sum()) / turns, 3) if turns else None,
             "missed_that_began_late": int((missed & (late_s > 0.5 * period_s)).sum()),
             "missed_that_took_long": int((missed & (late_s <= 0.5 * period_s)).sum()),
         }
