@@ -220,6 +220,22 @@ def test_a_stall_longer_than_the_delay_pauses_the_voice_and_loses_nothing(
     assert np.sqrt(np.sum(np.square(heard)) / PLAY_RATE_HZ) == pytest.approx(rms, rel=0.01)
 
 
+def test_after_a_stall_the_networks_get_small_pieces(
+    config: FaceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of talk grew by 13 MB in three steps: after each of its longest stalls all that was waiting went through
+    the networks at once, and onnxruntime keeps the memory of the longest piece for good."""
+    sizes: list[int] = []
+    push = Performer.push
+    monkeypatch.setattr(Performer, "push", lambda self, x: (sizes.append(len(x)), push(self, x))[1])
+    stage = _Stage(config)
+    for stall_s in (1.0, 0.7, 2.5):
+        stage.clock.sleep_until_s(stage.clock.now_s() + stall_s)
+        stage.run(0.3)
+    assert sum(sizes) > 16_000 * 4.9  # nothing is left out
+    assert max(sizes) <= 1600
+
+
 def test_an_emotion_comes_while_it_speaks(config: FaceConfig) -> None:
     stage = _Stage(config)
     stage.run(1.0)
