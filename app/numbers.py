@@ -12,6 +12,7 @@ class _Line:
     show: Callable[[Any], str]
     target: str = ""
     meets: Callable[[Any], bool] | None = None
+    """`show` may return nothing: then there is no such row."""
 
 
 def _percent(x: float) -> str:
@@ -22,6 +23,15 @@ def _ms(x: float) -> str:
     return f"{x:+.0f} ms"
 
 
+def _while_calm(host: Mapping[str, Any]) -> str:
+    """A virtual machine stands still now and then, whatever its processes' priority; a real one never does."""
+    if not host["stolen_percent"]:
+        return ""
+    missed = host["missed_percent_while_calm"]
+    held_up = f"its host took {host['stolen_percent']:.1f} % of its time"
+    return f"{missed:.2f} % ({held_up})" if missed is not None else f"never ({held_up})"
+
+
 _LINES: Final = (
     _Line("face", "face", str),
     _Line("moved by", "motion", str),
@@ -29,6 +39,7 @@ _LINES: Final = (
     _Line("sound", "sound", str),
     _Line("control loop, ticks", "ticks", str),
     _Line("deadlines missed", "missed_share", _percent, "under 0.5 %", lambda x: x < 0.005),
+    _Line("  while no other machine held this one up", "host", _while_calm),
     _Line("tick, 99th percentile", "tick_p99_ms", lambda x: f"{x:.2f} ms", "under 3 ms", lambda x: x < 3.0),
     _Line("frames that came too late", "late_frames", str),
     _Line("lips against the sound, mean", "lips.offset_mean_ms", _ms, "within 40 ms", lambda x: abs(x) <= 40),
@@ -55,8 +66,9 @@ def rows_with_targets(numbers: Mapping[str, Any]) -> list[tuple[str, str, str, s
         value: Any = numbers
         for key in line.key.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value is None:
+        measured = "" if value is None else line.show(value)
+        if not measured:
             continue
         verdict = "" if line.meets is None else ("met" if line.meets(value) else "MISSED")
-        out.append((line.label, line.show(value), line.target, verdict))
+        out.append((line.label, measured, line.target, verdict))
     return out

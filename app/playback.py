@@ -14,6 +14,7 @@ from animaface.app.live.feed import PLAY_RATE_HZ, Resampler
 from animaface.app.live.pipeline import Motors
 from animaface.app.live.speaker import Speaker
 from animaface.app.motion import Motion
+from animaface.app.stolen import Stolen
 from animaface.app.telemetry.rows import SOUND_RATE_HZ
 from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import FaceConfig
@@ -89,7 +90,7 @@ def play_trajectory(
     on_warning: Callable[[str], None] = lambda message: None,
 ) -> Played:
     """As `play`, motor commands u[T, N] at due_s[T] of sound time; `shapes` are what the page and the log show."""
-    with ControlProcess.start(config, ports) as control:
+    with Stolen() as stolen, ControlProcess.start(config, ports) as control:
         ready = control.wait_ready()
         if ready.warning:
             on_warning(ready.warning)
@@ -111,9 +112,10 @@ def play_trajectory(
             finally:
                 speaker.stop()
         told = [text for _, text in control.events()]
-        stats = control.stop()
+        stats, ticks = control.stop(), control.applied()
+    host = stolen.told(ticks.time_s, ticks.late_s, ticks.tick_s)
     return Played(run.start_s, speaker.name, stats, told, ready.dropped, run.frames, speaker.clock.drift_ppm,
-                  attendant.numbers())  # fmt: skip
+                  attendant.numbers() | {"host": host})  # fmt: skip
 
 
 class _Run:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from stolen import Stolen
 
+from animaface.app.stolen import Stolen
 from animaface.robot.config import load_face
 from animaface.robot.control_process import AppliedLog, ControlProcess
 from animaface.robot.handmap import HandMap

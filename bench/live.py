@@ -25,12 +25,12 @@ import soundfile
 import soxr
 from rich.console import Console
 from rich.table import Table
-from stolen import Stolen
 from virtual_card import CARD, MONITOR, RATE_HZ, Capture, virtual_card
 from websockets.sync.client import ClientConnection, connect
 
 from animaface.app.lips import BILABIALS, CLOSED_M, OPEN_VOWELS, Phone, count_lips
 from animaface.app.live.sample_clock import SampleClock
+from animaface.app.stolen import Stolen
 from animaface.robot.face.landmarks import lip_gap_m
 from animaface.selfmodel.rig import default_rig
 from animaface.sim.truth import read_truth

@@ -23,9 +23,9 @@ from endurance import slope
 from live import ANIMAFACE, DEMO, SCHEDULING, free_port, numbers_of, reached
 from rich.console import Console
 from rich.table import Table
-from stolen import Stolen
 
 from animaface.app.recording.log import read_log
+from animaface.app.stolen import Stolen
 
 HERE = Path(__file__).parent
 SAMPLE_S = 10.0

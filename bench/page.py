@@ -24,10 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
-from stolen import Stolen
 from websockets.sync.client import connect
 
 from animaface.app.recording.log import read_log
+from animaface.app.stolen import Stolen
 from animaface.sim.truth import read_truth
 
 HERE = Path(__file__).parent
