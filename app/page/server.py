@@ -1,6 +1,6 @@
 """The page's server: its files over HTTP, everything that lives over one WebSocket. One address, one thread.
 
-GET changes nothing. Frames that a slow connection can't take are left out for it, never queued.
+GET changes nothing. Frames that a slow connection or a slow browser can't take are left out for it, never queued.
 """
 
 import asyncio
@@ -29,6 +29,9 @@ FRAME, PICTURE = 1, 2
 """Kinds of binary messages: u32 kind, u32 0, then the payload."""
 VITALS_EVERY: Final = round(RATE_HZ / 4.0)
 _FULL_BYTES: Final = 64 << 10
+_MOST_UNANSWERED: Final = 2
+"""Questions (ASK_S apart) that a page may owe an answer to and still be told everything. The system's own buffers hold
+seconds of frames: a browser that draws without a GPU on a busy machine once showed the face as it had been long ago."""
 _MOST_PAGES: Final = 12
 _HEADERS: Final = {
     "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
@@ -46,7 +49,24 @@ REPORT_CSP: Final = (
 @dataclass
 class _Page:
     connection: Any
+    asked: int
+    """The number of the last question it was asked; `answered`: of the last one that it answered."""
+    answered: int
     wants_picture: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether its connection has not even taken what it got before."""
+        return bool(self.connection.transport.get_write_buffer_size() > _FULL_BYTES)
+
+    @property
+    def behind(self) -> bool:
+        """Whether it has more to read than it manages."""
+        return self.asked - self.answered > _MOST_UNANSWERED or self.full
+
+    def answers(self, n: float) -> None:
+        """It has come as far as question `n`."""
+        self.answered = max(self.answered, min(int(n), self.asked))
 
 
 class PageServer:
@@ -72,6 +92,7 @@ class PageServer:
         self._files = _static_files()
         self._pages: dict[int, _Page] = {}
         self._numbers = itertools.count(1)
+        self._question = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
@@ -140,7 +161,7 @@ class PageServer:
     # ---- the WebSocket
 
     async def _converse(self, connection: Any) -> None:
-        number, page = next(self._numbers), _Page(connection)
+        number, page = next(self._numbers), _Page(connection, self._question, self._question)
         try:
             await connection.send(self._hello(number))
             self._pages[number] = page
@@ -161,6 +182,8 @@ class PageServer:
                 self._desk.sound(number, said)
                 return
             message = parse(said)
+            if message.kind == "alive":
+                page.answers(message.fields["n"])
             if message.kind == "watch":
                 page.wants_picture = bool(message.fields["picture"])
             if message.kind in SLOW:  # a STOP must get through meanwhile
@@ -189,15 +212,17 @@ class PageServer:
 
     async def _ask(self) -> None:
         """Whether the pages still live; a browser answers from its message handler, in the background too."""
-        for n in itertools.count():
+        while True:
             self._desk.look_after()
             if self._desk.renewed():
                 self._packer.use(self._desk.projection)
                 for number, page in list(self._pages.items()):
-                    await self._send(page, self._hello(number))
+                    self._beside(self._send(page, self._hello(number)))
+            self._question += 1
             for page in list(self._pages.values()):
-                if not _is_full(page):
-                    await self._send(page, json.dumps({"type": "ask", "n": n}))
+                if not page.full:
+                    page.asked = self._question
+                    self._beside(self._send(page, json.dumps({"type": "ask", "n": page.asked})))
             await asyncio.sleep(ASK_S)
 
     async def _tell_frames(self) -> None:
@@ -212,7 +237,8 @@ class PageServer:
             if k % VITALS_EVERY == 0:
                 self._broadcast(json.dumps(self._desk.vitals(len(self._pages))))
                 for text in self._desk.news():
-                    self._broadcast(json.dumps({"type": "news", "text": text}))
+                    for page in list(self._pages.values()):  # also one that is behind: it is told once
+                        self._beside(self._send(page, json.dumps({"type": "news", "text": text})))
 
     def _show_picture(self) -> None:
         lookers = [p for p in self._pages.values() if p.wants_picture]
@@ -224,18 +250,13 @@ class PageServer:
             return
         self._painted = number
         for page in lookers:
-            if not _is_full(page):
+            if not page.behind:
                 self._beside(self._send(page, struct.pack("<II", PICTURE, 0) + picture))
 
     def _broadcast(self, message: str | bytes) -> None:
         for page in list(self._pages.values()):
-            if not _is_full(page):
+            if not page.behind:
                 self._beside(self._send(page, message))
-
-
-def _is_full(page: _Page) -> bool:
-    """Whether this connection has not even taken what it got before."""
-    return bool(page.connection.transport.get_write_buffer_size() > _FULL_BYTES)
 
 
 def _error(error: AnimafaceError) -> str:

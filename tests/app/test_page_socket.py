@@ -216,6 +216,34 @@ def test_a_driver_that_hangs_or_is_cut_off_leaves_a_face_at_rest(desk: _Desk) ->
     driver.close()
 
 
+def test_a_page_that_was_slow_is_shown_the_present_and_not_the_past(desk: _Desk) -> None:
+    """The system's buffers hold seconds of frames; a browser on a busy machine once lagged behind by as much."""
+    with client.connect(f"ws://127.0.0.1:{desk.port}/socket", max_size=None) as slow:
+        began_s = time.monotonic()
+        vitals = _until_vitals_of(slow, began_s)[0]
+        time.sleep(4.0)  # what it does not read waits on the way
+        old = _until_vitals_of(slow, time.monotonic())[1]
+        assert old < 60
+        for _ in range(8):  # it keeps up again: everything is told
+            vitals = _until_vitals_of(slow, vitals + 0.1)[0]
+
+
+def _until_vitals_of(connection: Any, at_s: float) -> tuple[float, int]:
+    """Read and answer until the vitals are newer than that -> (their time, frames before)."""
+    frames, end_s = 0, time.monotonic() + 20.0
+    while time.monotonic() < end_s:
+        message = connection.recv(timeout=20.0)
+        if isinstance(message, bytes):
+            frames += 1
+            continue
+        said = json.loads(message)
+        if said["type"] == "ask":
+            connection.send(json.dumps({"type": "alive", "n": said["n"]}))
+        elif said["type"] == "vitals" and said["at_s"] > at_s:
+            return said["at_s"], frames
+    raise AssertionError(f"{frames} frames, and nothing of the present")
+
+
 def test_who_only_watches_moves_nothing_but_may_stop(desk: _Desk) -> None:
     driver, watcher = desk.open(), desk.open()
     driver.say("start")
