@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import platformdirs
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import AskingPrompter, UnaskingPrompter, ended_by_signals
 from animaface.app.console import LinesPrompter, emit_json, out, table
 from animaface.app.motion import simulated_user_folder
@@ -20,7 +21,7 @@ _POSES = 2000
 
 
 def run(
-    face: Annotated[str, typer.Argument(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    face: opt.FaceArgument = "hybrid",
     sim: Annotated[bool, typer.Option("--sim", help="Calibrate the simulated face.")] = False,
     camera: Annotated[
         str | None,
@@ -35,7 +36,7 @@ def run(
     eyes_mm: Annotated[
         float | None, typer.Option(min=20, max=200, help="From pupil to pupil, as measured with a ruler, mm.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Your copy of face_landmarker_v2.task.")] = None,
+    model: opt.Model = None,
     markers: Annotated[
         bool,
         typer.Option(
@@ -68,9 +69,7 @@ def run(
             help="The face has aged: learn it again from 50 poses; the old calibration is kept.",
         ),
     ] = False,
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the file says.")
-    ] = None,
+    port: opt.Port = None,
     seed: Annotated[int, typer.Option(help="Babbling, training and the simulated face.")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write, instead of your own data folder.")
@@ -81,7 +80,7 @@ def run(
     progress_lines: Annotated[
         bool, typer.Option("--progress-lines", help="Progress as JSON lines on stderr, nothing is asked.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Calibrate a face. Interrupted (Ctrl-C, power cut), run it again: it goes on where it stopped.
 

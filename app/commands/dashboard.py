@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import platformdirs
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out
 from animaface.app.motion import CalibrationWatch, motion_of
@@ -35,7 +36,7 @@ _SWITCH_S = 0.001
 
 
 def run(
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    face: opt.Face = "hybrid",
     sim: Annotated[bool, typer.Option("--sim", help="Start the simulated face.")] = False,
     listen: Annotated[
         str, typer.Option(help="HOST:PORT. Another address than loopback wants a token, see docs/page.md.")
@@ -48,22 +49,18 @@ def run(
         Literal["page", "mic"], typer.Option(help="What the face says: what the page sends, or a microphone.")
     ] = "page",
     device: Annotated[str | None, typer.Option(help="Microphone, by a part of its name.")] = None,
-    output: Annotated[str | None, typer.Option(help="Sound card, by a part of its name.")] = None,
-    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
-    style: Annotated[
-        str, typer.Option(help="Of articulation: a shipped one, your own (.json), or 'auto': the speaker's.")
-    ] = "plain",
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
-    ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
-    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
+    output: opt.SoundCard = None,
+    no_sound: opt.NoSound = False,
+    style: opt.Style = "plain",
+    port: opt.Port = None,
+    calibration: opt.Calibration = None,
+    hand_map: opt.HandMap = False,
     recordings: Annotated[
         Path | None, typer.Option(help="Folder of recordings, instead of your own data folder.")
     ] = None,
-    log: Annotated[Path | None, typer.Option(help="Record the whole run there (mcap).")] = None,
-    truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
-    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
+    log: opt.Log = None,
+    truth: opt.Truth = None,
+    seed: opt.Seed = 0,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object when the page is up, one at the end.")
     ] = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out, table
 from animaface.app.live.speaker import open_speaker
 from animaface.app.motion import motion_of
@@ -22,21 +23,14 @@ EXAMPLE = "animaface demo --emotion anger:0.8 --face morpheus --out out"
 
 def run(
     wav: Annotated[str, typer.Option(help="A recording; `demo` is the one that comes along.")] = DEMO,
-    emotion: Annotated[
-        str, typer.Option(help="Name and intensity, such as happy:0.7; auto: what the voice says.")
-    ] = "happy:0.7",
-    style: Annotated[
-        str,
-        typer.Option(
-            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
-        ),
-    ] = "plain",
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    emotion: opt.Emotion = "happy:0.7",
+    style: opt.Style = "plain",
+    face: opt.Face = "hybrid",
     output: Annotated[Path, typer.Option("--out", help="Folder for demo.mp4, demo.csv, demo.json.")] = Path(
         "out"
     ),
-    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
 ) -> None:
     """Let the simulated face speak a recording: real drivers, real bytes, a video and the numbers."""
     config = load_face(face)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, table
 from animaface.app.health import Finding, examine, examine_audio_loop, examine_face
 
@@ -32,7 +33,7 @@ def run(
     device: Annotated[
         str | None, typer.Option(help="With --audio-loop: the microphone, by a part of its name.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Look at this machine: packages, sound, ports, real-time rights, faces and their calibrations.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, out
 from animaface.robot.face.arkit import CHANNEL_NAMES
 from animaface.robot.face.errors import InputError
@@ -27,7 +28,7 @@ def run(
     output: Annotated[Path, typer.Option("-o", "--output", help="The take to write.")] = Path("edited.csv"),
     live_link: Annotated[bool, typer.Option("--live-link", help="Write Live Link Face CSV instead.")] = False,
     fps: Annotated[float, typer.Option(min=1.0, help="Frames a second of a Live Link Face CSV.")] = 60.0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Edit a take. Times in s, shapes by name or pattern (mouth*, jawOpen,headYaw).
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.robot.face.clock import RealClock
 from animaface.robot.face.errors import (
@@ -78,7 +79,7 @@ def run(
     check_port: Annotated[
         str | None, typer.Option(help="Port to ask on, where it is another (rp2040: its serial adapter).")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Put the servo board's firmware on a board and check the version that answers."""
     image = find_image(board)

@@ -1,10 +1,10 @@
 """`animaface live`: a face that speaks while the sound is coming in."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.live.session import LiveOptions, run_live
 from animaface.app.live.shown import TerminalWatcher, report
@@ -19,18 +19,16 @@ EXAMPLE = "animaface live --face hybrid --sim --source ws://127.0.0.1:8765"
 
 
 def run(
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
-    sim: Annotated[bool, typer.Option("--sim", help="Use the simulated face.")] = False,
+    face: opt.Face = "hybrid",
+    sim: opt.Sim = False,
     source: Annotated[
         str, typer.Option(help="mic, stdin (raw 16-bit PCM), ws://HOST:PORT, or a file.")
     ] = "mic",
     device: Annotated[
         str | None, typer.Option(help="Microphone, by a part of its name (see doctor).")
     ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Sound card, by a part of its name (see doctor).")
-    ] = None,
-    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
+    output: opt.SoundCard = None,
+    no_sound: opt.NoSound = False,
     listen: Annotated[
         str | None,
         typer.Option(help="Hear others through this microphone ('' for the default one) and listen."),
@@ -38,29 +36,18 @@ def run(
     vad: Annotated[
         Literal["energy", "silero"], typer.Option(help="How a voice is told from noise with --listen.")
     ] = "energy",
-    emotion: Annotated[
-        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7; auto: what the voice says.")
-    ] = "neutral",
-    style: Annotated[
-        str,
-        typer.Option(
-            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
-        ),
-    ] = "plain",
+    emotion: opt.Emotion = "neutral",
+    style: opt.Style = "plain",
     rate: Annotated[int, typer.Option(help="With stdin: samples a second.")] = 16_000,
     channels: Annotated[int, typer.Option(min=1, max=2, help="With stdin.")] = 1,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long.")] = None,
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
-    ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
-    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
-    log: Annotated[
-        Path | None, typer.Option(help="Record the run here (mcap, see animaface replay).")
-    ] = None,
-    truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
-    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    port: opt.Port = None,
+    calibration: opt.Calibration = None,
+    hand_map: opt.HandMap = False,
+    log: opt.Log = None,
+    truth: opt.Truth = None,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
 ) -> None:
     """Speak whatever comes in, until it ends or Ctrl-C.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out, progress_bar, table
 from animaface.app.lines import ports_of
@@ -30,8 +31,8 @@ def run(
         str | None, typer.Option(help="Number or path of the camera that looks at you.")
     ] = None,
     video: Annotated[Path | None, typer.Option(help="A video of a person instead of a camera.")] = None,
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
-    sim: Annotated[bool, typer.Option("--sim", help="On the simulated face.")] = False,
+    face: opt.Face = "hybrid",
+    sim: opt.Sim = False,
     take: Annotated[
         Path | None, typer.Option("-o", "--take", help="With --video: only write the take (csv).")
     ] = None,
@@ -42,13 +43,11 @@ def run(
         float, typer.Option(min=0.1, help="So long at the beginning you look at rest, which is subtracted.")
     ] = 0.5,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="With --camera: end after so long.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Your copy of face_landmarker_v2.task.")] = None,
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the file says.")
-    ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
-    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    model: opt.Model = None,
+    port: opt.Port = None,
+    calibration: opt.Calibration = None,
+    hand_map: opt.HandMap = False,
+    json: opt.Json = False,
 ) -> None:
     """Drive the face from a person's: MediaPipe's scores, less how the person looks at rest, without jitter.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.robot.face.take import write_csv, write_live_link_csv
 
@@ -15,24 +16,14 @@ EXAMPLE = "animaface perform voice.wav -o voice.csv --emotion happy:0.7"
 def run(
     sound: Annotated[Path, typer.Argument(help="Recording: wav, flac, ogg, mp3; any rate, any channels.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The take to write.")] = Path("take.csv"),
-    emotion: Annotated[
-        str,
-        typer.Option(
-            help="Name and intensity, mixtures by comma: happy:0.5,surprise:0.3; auto: what the voice says."
-        ),
-    ] = "neutral",
-    style: Annotated[
-        str,
-        typer.Option(
-            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
-        ),
-    ] = "plain",
+    emotion: opt.Emotion = "neutral",
+    style: opt.Style = "plain",
     save_style: Annotated[
         str | None, typer.Option(help="Keep the style heard in this recording under a name, for --style.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement repeat with the seed.")] = 0,
     live_link: Annotated[bool, typer.Option("--live-link", help="Write Live Link Face CSV instead.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Turn a recording into a take: 52 ARKit blendshapes and head rotation, 60 a second."""
     from animaface.speech.perform import perform

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, out, table
 from animaface.app.live.session import MOST_DROPPED
 from animaface.app.live.speaker import open_speaker
@@ -22,37 +23,21 @@ EXAMPLE = "animaface play voice.wav --face hybrid --sim --record out.mp4"
 
 def run(
     source: Annotated[str, typer.Argument(help="A recording, a take (csv), or `demo`.")],
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
-    sim: Annotated[bool, typer.Option("--sim", help="Play on the simulated face.")] = False,
+    face: opt.Face = "hybrid",
+    sim: opt.Sim = False,
     record: Annotated[Path | None, typer.Option(help="Write a video of the simulated face (mp4).")] = None,
-    emotion: Annotated[
-        str,
-        typer.Option(
-            help="For recordings: name and intensity, such as happy:0.7; auto: what the voice says."
-        ),
-    ] = "neutral",
-    style: Annotated[
-        str,
-        typer.Option(
-            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
-        ),
-    ] = "plain",
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
-    ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
-    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
-    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
-    output: Annotated[
-        str | None, typer.Option(help="Sound card, by a part of its name (see doctor).")
-    ] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="Record the run here (mcap, see animaface replay).")
-    ] = None,
-    truth: Annotated[Path | None, typer.Option(help="With --sim: keep the truth log here.")] = None,
+    emotion: opt.Emotion = "neutral",
+    style: opt.Style = "plain",
+    port: opt.Port = None,
+    calibration: opt.Calibration = None,
+    hand_map: opt.HandMap = False,
+    no_sound: opt.NoSound = False,
+    output: opt.SoundCard = None,
+    log: opt.Log = None,
+    truth: opt.Truth = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Play only the beginning.")] = None,
-    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
 ) -> None:
     """Play a recording or a take on a face. Sound goes to the default sound card when there is one.
 

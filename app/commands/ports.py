@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.app.lines import BaudsOption, PortsOption, opener, wanted_ports
 from animaface.robot.bringup.checks import Defect, check_answer
@@ -20,7 +21,7 @@ def run(
     port: PortsOption = None,
     baud: BaudsOption = None,
     no_ask: Annotated[bool, typer.Option("--no-ask", help="List the ports; send nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """List serial ports by USB identity and serial number, with what answers: Dynamixel ids, servo boards.
 

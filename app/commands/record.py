@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.app.recording.process import Until, record
 from animaface.app.telemetry.found import find_runs
@@ -20,7 +21,7 @@ def run(
     log: Annotated[Path, typer.Argument(help="The file to write (mcap).")],
     face: Annotated[str | None, typer.Option(help="Which face, when several run.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a line.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Record a face that is running (play, live, say, dashboard) until it ends, Ctrl-C, or --seconds.
 

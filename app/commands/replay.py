@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out, progress_bar, table
 from animaface.app.live.speaker import open_speaker
@@ -51,15 +52,11 @@ def run(
         float, typer.Option(help="With --compare: of measured u.")
     ] = Tolerances.position,
     tolerance_shape: Annotated[float, typer.Option(help="With --compare: of shapes.")] = Tolerances.shape,
-    output: Annotated[
-        str | None, typer.Option(help="Sound card, by a part of its name (see doctor).")
-    ] = None,
-    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
-    ] = None,
+    output: opt.SoundCard = None,
+    no_sound: opt.NoSound = False,
+    port: opt.Port = None,
     seed: Annotated[int, typer.Option(help="Of the simulated face.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Play a recording's motor requests and sound on a face, through today's gate.
 

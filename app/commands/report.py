@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, out, table
 from animaface.app.motion import simulated_user_folder
 from animaface.calibration import folder
@@ -16,10 +17,10 @@ EXAMPLE = "animaface report hybrid --sim"
 
 
 def run(
-    face: Annotated[str, typer.Argument(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    face: opt.FaceArgument = "hybrid",
     sim: Annotated[bool, typer.Option("--sim", help="The calibration of the simulated face.")] = False,
     calibration: Annotated[Path | None, typer.Option(help="Calibration folder to report.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Show how good a calibration is, and where its page lies."""
     config = load_face(face)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.live import synthesiser
 from animaface.app.live.session import LiveOptions, run_live
@@ -22,37 +23,24 @@ EXAMPLE = 'animaface say "Hello, I am a face." --face hybrid --sim'
 
 def run(
     text: Annotated[str, typer.Argument(help="What to say.")],
-    face: Annotated[str, typer.Option(help="Name of a shipped face, or a YAML file.")] = "hybrid",
-    sim: Annotated[bool, typer.Option("--sim", help="Use the simulated face.")] = False,
+    face: opt.Face = "hybrid",
+    sim: opt.Sim = False,
     voice_command: Annotated[
         str | None,
         typer.Option(
             help="Command with {wav} and {text} or {text_file}; else espeak-ng or flite, if installed."
         ),
     ] = None,
-    emotion: Annotated[
-        str, typer.Option(help="Name and intensity, mixtures by comma: happy:0.7; auto: what the voice says.")
-    ] = "neutral",
-    style: Annotated[
-        str,
-        typer.Option(
-            help="Of articulation: plain, mumbling, clear, lively, calm, auto, one of your own, mixes."
-        ),
-    ] = "plain",
-    output: Annotated[
-        str | None, typer.Option(help="Sound card, by a part of its name (see doctor).")
-    ] = None,
-    no_sound: Annotated[bool, typer.Option("--no-sound", help="Leave the sound card alone.")] = False,
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the config says.")
-    ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibration folder to use.")] = None,
-    hand_map: Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations.")] = False,
-    log: Annotated[
-        Path | None, typer.Option(help="Record the run here (mcap, see animaface replay).")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Blinks, gaze and head movement; the simulated face.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    emotion: opt.Emotion = "neutral",
+    style: opt.Style = "plain",
+    output: opt.SoundCard = None,
+    no_sound: opt.NoSound = False,
+    port: opt.Port = None,
+    calibration: opt.Calibration = None,
+    hand_map: opt.HandMap = False,
+    log: opt.Log = None,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
 ) -> None:
     """Say a text, lips and voice together."""
     parse_emotion(emotion)

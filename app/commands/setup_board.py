@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, table
 from animaface.app.lines import open_line
@@ -43,7 +44,7 @@ def run(
     value: Annotated[
         list[str] | None, typer.Option("--set", help=f"NAME=NUMBER; names: {', '.join(KEYS[4:])}.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Show and change what a servo board keeps: id, PCA9685 oscillators, supply limits.
 

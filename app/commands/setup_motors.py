@@ -6,6 +6,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from animaface.app import options as opt
 from animaface.app.asking import AskingPrompter, ended_by_signals
 from animaface.app.console import emit_json, err, out
 from animaface.app.lines import opener, ports_of
@@ -23,9 +24,7 @@ EXAMPLE = "animaface setup-motors my_face.yaml"
 
 def run(
     face: Annotated[str, typer.Argument(help="Your face file.")],
-    port: Annotated[
-        list[str] | None, typer.Option(help="BUS=PATH, when a bus is not where the file says.")
-    ] = None,
+    port: opt.Port = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this actuator, even when done before (may be repeated).")
     ] = None,

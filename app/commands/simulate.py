@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, out
 
 NAME = "simulate"
@@ -14,7 +15,7 @@ EXAMPLE = "animaface simulate hybrid --truth truth.bin"
 
 
 def run(
-    face: Annotated[str, typer.Argument(help="Name of a shipped face, or a YAML file.")] = "hybrid",
+    face: opt.FaceArgument = "hybrid",
     seed: Annotated[
         int, typer.Option(help="All that is random in the face: play, friction, start angles.")
     ] = 0,

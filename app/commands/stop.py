@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from animaface.app import early_stop
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.app.lines import open_line
 from animaface.app.stage import parse_ports
@@ -26,7 +27,7 @@ def run(
     now: Annotated[
         bool, typer.Option("--now", help="Torque off at once, without the way to rest: heavy parts fall.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Stop every running face of this user: rest, release. Without one: torque off on every serial port.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from animaface.app import options as opt
 from animaface.app.console import emit_json, err, out
 from animaface.robot.face.errors import ConfigError, MissingDependencyError, unknown_name
 
@@ -39,7 +40,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, name=value; may be given again.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    json: opt.Json = False,
 ) -> None:
     """Train a network; needs torch. Under torchrun: `torchrun -m animaface.speech.train --data ...`."""
     if network not in NETWORKS:
