@@ -13,10 +13,11 @@ import platformdirs
 import typer
 
 from animaface.app import options as opt
+from animaface.app.address import is_loopback
 from animaface.app.asking import ended_by_signals
 from animaface.app.console import emit_json, err, out
 from animaface.app.motion import CalibrationWatch, motion_of
-from animaface.app.page.admission import Door, is_loopback, parse_listen, token_for
+from animaface.app.page.admission import Door, parse_listen, token_for
 from animaface.app.page.face import Options, PageFace
 from animaface.app.page.helm import Helm
 from animaface.app.page.running import RunningPage

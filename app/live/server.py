@@ -1,7 +1,6 @@
 """The WebSocket of a live face: one agent at a time, loopback unless there is a token."""
 
 import hmac
-import ipaddress
 import json
 import logging
 import queue
@@ -11,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from animaface.app.address import is_loopback
 from animaface.app.live.protocol import Conversation
 from animaface.robot.face.errors import ConfigError, MissingDependencyError, TransportError
 
@@ -32,16 +32,6 @@ def parse_address(url: str) -> tuple[str, int]:
             f"{url!r}: wanted ws://HOST:PORT", next_step=f"--source ws://127.0.0.1:{DEFAULT_PORT}"
         )
     return parts.hostname, port
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _silent() -> logging.Logger:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from animaface.app.address import is_loopback
 from animaface.robot.face.errors import ConfigError
 
 COOKIE: Final = "animaface_token"
@@ -41,16 +42,6 @@ def parse_listen(text: str) -> tuple[str, int]:
     if parts.path or parts.query or parts.username:
         raise ConfigError(wanted)
     return host, DEFAULT_PORT if port is None else port
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def token_for(host: str, given: str) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from animaface.app.address import is_loopback
 from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.protocol import Conversation, Facts
-from animaface.app.live.server import LiveServer, is_loopback, parse_address
+from animaface.app.live.server import LiveServer, parse_address
 from animaface.robot.face.errors import ConfigError, TransportError
 from animaface.speech.emotion import EmotionMix
 
