@@ -2,9 +2,13 @@
 
 60 fixed targets (seeded), a third of them poses the face can reach, the others ARKit shapes and expressions in the
 face's size, not shrunk. Error: rms over the 478 landmarks of the settled simulated face. Optimum: Gauss-Newton by
-finite differences on the simulator from our answer and three other starts. Score: (ours - best) / (neutral - best).
-A target on which the best is no better than the neutral face (mouthClose of a shut jaw) has no score.
-Slow: some minutes on two free cores.
+finite differences on the simulator from our answer and three other starts. Score: (ours - best) / (neutral - best);
+where the best is hardly better than the neutral face (mouthClose of a shut jaw asks for nothing), by .1 mm instead, so
+that what moves without being asked counts.
+
+Slopes: each of the 52 shapes at a half and at full strength: done on asked, along what is asked and over the landmarks
+it moves. Beside it the largest slope the simulator can give, at most 1: of the optimum, and of commands pushed from
+there as far along what is asked as they go. Slow: ten minutes on two free cores.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from animaface.calibration import folder
 from animaface.calibration.check import expressions
 from animaface.calibration.paths import Body, babbling_path
 from animaface.robot.config import ActuatorConfig, FaceConfig, load_face
+from animaface.robot.face.arkit import ARKIT_NAMES
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.expressions import random_expressions
 from animaface.selfmodel.retarget import Retarget
@@ -132,7 +137,65 @@ def solve(job: Job) -> dict[str, Any]:
                 best, best_u = here, u
         del k
     return {"name": job.name, "neutral_mm": neutral, "ours_mm": ours, "best_mm": best,
-            "score": (ours - best) / (neutral - best) if neutral - best > _LEAST_MM else None, "best_u": best_u.round(4).tolist()}  # fmt: skip
+            "score": (ours - best) / max(neutral - best, _LEAST_MM), "best_u": best_u.round(4).tolist()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Push:
+    """A shape at its strengths: what is asked [K, 478 * 3] and our commands [K, N]; the last one is full strength."""
+
+    name: str
+    targets: Array
+    ours: Array
+    face: str
+
+
+def push(job: Push) -> dict[str, Any]:
+    """Slope of done on asked, of the optimum, and the largest of any command that was tried."""
+    face = Face(load_face(job.face))
+    groups, full = _groups(face.body), job.targets[-1]
+    upper = full.reshape(478, 3)[:, 1] > 0.012
+    upper[468:] = True
+    rest = face.from_neutral(face.body.neutral_u)
+    asked = job.targets - rest
+    size = np.linalg.norm(asked[-1].reshape(478, 3), axis=1)
+    moving = np.repeat(size > max(0.15 * float(size.max()), 3e-4), 3)
+    way = np.where(moving, asked[-1], 0.0)
+    done = np.stack([face.from_neutral(u) for u in job.ours]) - rest
+    slope = float((done * asked)[:, moving].sum() / (asked[:, moving] ** 2).sum())
+
+    def along(u: Array) -> float:
+        return float((face.from_neutral(u) - rest) @ way / (way @ way))
+
+    found = solve(Job(job.name, full, np.stack([job.ours[-1], face.body.neutral_u]), job.face))
+    u = np.array(found["best_u"])
+    best = here = along(u)
+    for _ in range(2):
+        if here >= 1.0:
+            break
+        base = face.hold(u, 0.4)
+        gain = face.jacobian(u, base, groups, upper).T @ way
+        tried = [face.body.limits.made_legal((u + s * np.sign(gain) * (np.abs(gain) > 0.1 * np.abs(gain).max()))[None])[0]
+                 for s in (1.0, 0.4, 0.15)]  # fmt: skip
+        slopes = [along(t) for t in tried]
+        if max(slopes) <= here:
+            break
+        u, here = tried[int(np.argmax(slopes))], max(slopes)
+    return {"name": job.name, "slope": slope, "best": best, "largest": max(slope, here)}
+
+
+def pushes(config: FaceConfig, calibration: Path) -> list[Push]:
+    """Every shape that moves a landmark, by the run-time inverse."""
+    neutral_m = 1e-3 * np.array(folder.load(calibration, config)["neutral_mm"])
+    retarget, inverse = Retarget(default_rig(), neutral_m), FaceInverse.load(calibration / "inverse.onnx")
+    out = []
+    for name, value in zip(*expressions(ARKIT_NAMES), strict=True):
+        asked = np.array([0.5, 1.0])[:, None] * value
+        targets = retarget.landmarks_m(asked)
+        if np.abs(targets[1] - neutral_m).max() > _LEAST_MM * 1e-3:
+            ours = np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in asked])
+            out.append(Push(name, targets.reshape(2, -1), ours, config.id))
+    return out
 
 
 def _groups(body: Body) -> list[list[int]]:
@@ -195,6 +258,14 @@ def _starts(ours: Array, other: Array, body: Body, random: np.random.Generator) 
     return np.stack([ours, body.neutral_u, other, 0.5 * (ours + wild)])
 
 
+def of_slopes(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """How many shapes have nine tenths of what can be had; nobody needs more than was asked."""
+    of_best = np.array([min(r["slope"], 1.0) / min(max(r["best"], 1e-3), 1.0) for r in rows])
+    of_largest = np.array([min(r["slope"], 1.0) / min(max(r["largest"], 1e-3), 1.0) for r in rows])
+    return {"n": len(rows), "enough": int((of_best >= 0.9).sum()), "least": float(of_best.min()),
+            "enough of largest": int((of_largest >= 0.9).sum()), "least of largest": float(of_largest.min())}  # fmt: skip
+
+
 def main() -> None:
     """Print the scores and keep them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -202,23 +273,30 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--targets", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--no-slopes", action="store_true", help="scores only")
     args = parser.parse_args()
     config, console = load_face(args.face), Console()
-    todo = jobs(config, args.calibration or folder.shipped_folder(config.id), args.targets, args.seed)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    calibration = args.calibration or folder.shipped_folder(config.id)
+    todo = jobs(config, calibration, args.targets, args.seed)
+    with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
         rows = []
         for row in pool.imap(solve, todo):
             rows.append(row)
-            score = "none" if row["score"] is None else f"{row['score']:.3f}"
             console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
-                          f"{row['neutral_mm']:5.2f} mm, score {score}", highlight=False)  # fmt: skip
+                          f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
+        slopes = []
+        for found in pool.imap(push, [] if args.no_slopes else pushes(config, calibration)):
+            slopes.append(found)
+            console.print(f"{found['name']:24s} slope {found['slope']:.2f}, of the best {found['best']:.2f}, largest "
+                          f"{found['largest']:.2f}", highlight=False)  # fmt: skip
     table = Table(title=f"inverse of {config.id}: (ours - best) / (neutral - best)")
     for column in ("targets", "n", "mean", "median", "p95"):
         table.add_column(column)
     summary: dict[str, dict[str, float]] = {}
     for kind, chosen in (("all", rows), ("expressions", [r for r in rows if not r["name"].startswith("reachable")]),
                          ("reachable poses", [r for r in rows if r["name"].startswith("reachable")])):  # fmt: skip
-        s = np.array([r["score"] for r in chosen if r["score"] is not None])
+        s = np.array([r["score"] for r in chosen])
         summary[kind] = {
             "n": len(s),
             "mean": float(s.mean()),
@@ -227,9 +305,14 @@ def main() -> None:
         }
         table.add_row(kind, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in summary[kind].values()))
     console.print(table)
+    if slopes:
+        summary["slopes"] = told = of_slopes(slopes)
+        console.print(f"slopes of {told['n']} shapes against the best's: {told['enough']} at .9 and more, least "
+                      f"{told['least']:.2f}; against the largest: {told['enough of largest']}", highlight=False)  # fmt: skip
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(
-        json.dumps({"face": config.id, "summary": summary, "targets": rows}, indent=1) + "\n",
+        json.dumps({"face": config.id, "summary": summary, "targets": rows, "slopes": slopes}, indent=1)
+        + "\n",
         encoding="utf-8",
     )
 

@@ -54,11 +54,8 @@ def expressions(only: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
     return names, values
 
 
-def try_expressions(
-    recorder: Recorder, inverse: FaceInverse, values: Array, neutral_u: Array, progress: Progress
-) -> Array:
-    """[E, 478, 3] what each of values[E, 55] looks like, held for HELD_S from neutral."""
-    u = _held(inverse, values)
+def try_expressions(recorder: Recorder, u: Array, neutral_u: Array, progress: Progress) -> Array:
+    """[E, 478, 3] what each of the commands u[E, N] looks like, held for HELD_S from neutral."""
     done = []
     for k, row in enumerate(u):
         recorder.go(row, 0.25)
@@ -69,7 +66,7 @@ def try_expressions(
     return np.stack(done)
 
 
-def _held(inverse: FaceInverse, values: Array) -> Array:
+def held(inverse: FaceInverse, values: Array) -> Array:
     """[E, N] commands of held expressions: each is asked for as a take of its own."""
     return np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in values])
 
@@ -125,21 +122,23 @@ def _correlation(a: Array, b: Array) -> float | None:
 
 
 def shape_table(
-    names: tuple[str, ...], values: Array, retarget: Retarget, done_m: Array, reachable_m: Array
-) -> list[dict[str, Any]]:
-    """Per expression in mm (rms over the landmarks it moves): asked, what the face could reach, what was done.
+    names: tuple[str, ...], values: Array, retarget: Retarget, done_m: Array, reachable_m: Array,
+    before_m: Array,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Per expression in mm (rms over the landmarks it moves): asked, what the face could reach, what was done, and
+    what the hand map did before.
 
-    `reached` is the share of the asked movement that was done along its direction (1 = all of it).
+    `reachable`, `done`, `before`: the share of the asked movement along its direction (1 = all of it).
     """
     rows = []
-    for name, value, done, best in zip(names, values, done_m, reachable_m, strict=True):
+    for name, value, done, best, before in zip(names, values, done_m, reachable_m, before_m, strict=True):
         asked = retarget.landmarks_m(value[None])[0] - retarget.neutral_m
         size = np.linalg.norm(asked, axis=1)
         moving = size > max(0.15 * float(size.max()), 3e-4)
         if not moving.any():
             rows.append({"name": name, "asked_mm": 0.0})
             continue
-        d, b = done - retarget.neutral_m, best - retarget.neutral_m
+        d, b, h = (x - retarget.neutral_m for x in (done, best, before))
         norm = float((asked[moving] ** 2).sum())
         rows.append(
             {
@@ -147,8 +146,10 @@ def shape_table(
                 "asked_mm": _rms_mm(asked[moving]),
                 "reachable": float((b[moving] * asked[moving]).sum()) / norm,
                 "done": float((d[moving] * asked[moving]).sum()) / norm,
+                "before": float((h[moving] * asked[moving]).sum()) / norm,
                 "reachable_error_mm": _rms_mm((b - asked)[moving]),
                 "done_error_mm": _rms_mm((d - asked)[moving]),
+                "before_error_mm": _rms_mm((h - asked)[moving]),
                 "elsewhere_mm": _rms_mm(d[~moving]),
             }
         )

@@ -191,6 +191,64 @@ def bars_of_actuators(values: Mapping[str, float], unit: str, colours: Sequence[
     return _png(figure)
 
 
+def before_after(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Per expression what is left of the asked movement: by the hand map, calibrated, and out of reach -> data URI."""
+    rows = sorted(rows, key=lambda r: float(r["done_error_mm"] / r["asked_mm"]))
+    columns = np.array_split(np.arange(len(rows)), 2 if len(rows) > 12 else 1)
+    figure = Figure(figsize=(9.4, 0.17 * max(map(len, columns)) + 0.75), facecolor=PAPER)
+    for k, column in enumerate(columns):
+        ax = figure.add_subplot(1, len(columns), k + 1)
+        shown = [rows[i] for i in column]
+        y = np.arange(len(shown))
+        before, done, best = (
+            [min(1.6, r[f"{what}_error_mm"] / r["asked_mm"]) for r in shown]
+            for what in ("before", "done", "reachable")
+        )
+        ax.hlines(y, done, before, color="#c9c4ba", lw=1.6)
+        ax.plot(before, y, "o", ms=4.2, color=ASKED, label="by the hand map, before")
+        ax.plot(done, y, "o", ms=4.2, color=DONE, label="calibrated")
+        ax.plot(best, y, "|", ms=7, mew=1.6, color=INK, label="out of this face's reach")
+        ax.set_yticks(y, [r["name"] for r in shown], fontsize=6.5)
+        ax.set_xlim(0.0, 1.65)
+        ax.set_ylim(len(shown) - 0.4, -0.6)
+        ax.set_xlabel("error left / movement asked", **_FONT)
+        ax.tick_params(axis="x", labelsize=7)
+        _plain(ax)
+        if not k:
+            figure.legend(
+                *ax.get_legend_handles_labels(), fontsize=7.5, frameon=False, ncols=3, loc="upper center"
+            )
+    figure.subplots_adjust(wspace=0.42)
+    return _png(figure)
+
+
+def pose_curves(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Worst region's relative error against poses, one line per way of babbling -> data URI."""
+    figure = Figure(figsize=(5.6, 3.2), facecolor=PAPER)
+    ax = figure.add_subplot()
+    colours = {"white noise": "#9a958a", "smooth": ASKED, "active": DONE}
+    for way in dict.fromkeys(str(r["way"]) for r in rows):
+        line = sorted((int(r["poses"]), float(r["worst"])) for r in rows if r["way"] == way)
+        poses = sorted({n for n, _ in line})
+        mean = [float(np.mean([w for m, w in line if m == n])) for n in poses]
+        ax.plot(poses, mean, "o-", ms=4, lw=1.4, color=colours.get(way, BEST), label=way)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    poses = sorted({int(r["poses"]) for r in rows})
+    ax.set_xticks(poses, [str(n) for n in poses], **_FONT)
+    ax.minorticks_off()
+    low, high = (f(float(r["worst"]) for r in rows) for f in (min, max))
+    ticks = [
+        t for t in (0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5) if 0.8 * low <= t <= 1.25 * high
+    ]
+    ax.set_yticks(ticks, [f"{t:g}" for t in ticks], **_FONT)
+    ax.set_xlabel("poses", **_FONT)
+    ax.set_ylabel("worst region, error / motion", **_FONT)
+    _plain(ax)
+    ax.legend(fontsize=7.5, frameon=False)
+    return _png(figure)
+
+
 def _plain(ax: Any) -> None:
     ax.set_facecolor(PAPER)
     for side in ("top", "right"):

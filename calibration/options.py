@@ -40,7 +40,7 @@ _AFTER: Final[dict[str, tuple[str, ...]]] = {
 _PIECES: Final[dict[str, tuple[str, ...]]] = {
     "bring-up": ("walked_*",), "neutral": ("neutral.*", "rest.*"), "camera": ("camera.*",), "lags": ("step_*",),
     "babbling": ("babbling_*",), "self-model": ("selfmodel.*",), "inverse": ("inverse.*", "selfmodel.onnx"),
-    "check": ("exam*", "expressions.*", "speech.*"), "report": (),
+    "check": ("exam*", "expressions.*", "speech.*", "curve.*"), "report": (),
 }  # fmt: skip
 
 

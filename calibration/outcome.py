@@ -12,6 +12,8 @@ from animaface.calibration import folder
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.recording import Recording
 from animaface.calibration.work import Work
+from animaface.robot.config import FaceConfig
+from animaface.robot.face.errors import CalibrationError
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
 
@@ -53,6 +55,7 @@ def facts(face: FaceSteps, learned: "Learned") -> dict[str, Any]:
         "models": model.get("models", {}),
         "speech": speech,
         "shapes": _shapes(face, learned),
+        "curve": (work.facts("curve") or {}).get("rows", []),
         "options": asdict(face.options),
     }  # fmt: skip
 
@@ -99,7 +102,7 @@ def _shapes(face: FaceSteps, learned: "Learned") -> list[dict[str, Any]]:
         return []
     names, values = check.expressions(face.options.shapes)
     targets = seen_targets(face, learned)
-    return check.shape_table(names, values, targets, kept["done_m"], kept["reachable_m"])
+    return check.shape_table(names, values, targets, kept["done_m"], kept["reachable_m"], kept["before_m"])
 
 
 def seen_targets(face: FaceSteps, learned: "Learned") -> Retarget:
@@ -119,8 +122,10 @@ class InPlane(Retarget):
 
 
 def write(target: Path, face: FaceSteps, learned: "Learned", meta: dict[str, Any]) -> None:
-    """The calibration folder, whole or not at all."""
+    """The calibration folder, whole or not at all; beside the numbers, those of the calibration it replaces."""
     from animaface.calibration.report import write_report
+
+    meta["replaces"] = _replaced(target, face.stand.config)
 
     kept = face.work.arrays("expressions") or {}
     nothing = np.zeros((0, *learned.neutral_m.shape))
@@ -135,6 +140,15 @@ def write(target: Path, face: FaceSteps, learned: "Learned", meta: dict[str, Any
                      kept.get("reachable_m", nothing))  # fmt: skip
 
     folder.write(target, fill)
+
+
+def _replaced(target: Path, config: FaceConfig) -> dict[str, Any]:
+    """Date and numbers of quality of a calibration of this face that lies in `target`."""
+    try:
+        before = folder.load(target, config)
+    except CalibrationError:
+        return {}
+    return {"date": before["date"], "quality": before["quality"]}
 
 
 def _joined(recordings: list[Recording]) -> dict[str, NDArray[Any]]:

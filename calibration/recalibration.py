@@ -93,6 +93,8 @@ def _errors(learned: Learned, exam: Recording) -> dict[str, Any]:
 def _write(
     target: Path, source: Path, learned: Learned, meta: dict[str, Any], stand: Stand, o: Options
 ) -> None:
+    from animaface.calibration.report import with_recalibration
+
     config = stand.config
     facts = {
         "face_id": config.id,
@@ -103,9 +105,12 @@ def _write(
     net = learn_inverse(learned, config, replace(DistillOptions(seed=o.seed), **o.distil), _telling(stand))
 
     def fill(new: Path) -> None:
-        for name in ("babbling.npz", "report.html"):
-            if (source / name).is_file():
-                (new / name).write_bytes((source / name).read_bytes())
+        if (source / "babbling.npz").is_file():
+            (new / "babbling.npz").write_bytes((source / "babbling.npz").read_bytes())
+        if (source / "report.html").is_file():
+            page = (source / "report.html").read_text(encoding="utf-8")
+            told = with_recalibration(page, meta["recalibration"])
+            (new / "report.html").write_text(told, encoding="utf-8")
         export_self_model(learned.model, new / "selfmodel.onnx", config.names, learned.response, learned.history,
                           {**facts, "observed": learned.observed.tolist()})  # fmt: skip
         export_inverse(net, new / "inverse.onnx", config.names, facts)

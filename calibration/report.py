@@ -15,6 +15,7 @@ from animaface.selfmodel.retarget import Retarget
 Array = NDArray[np.float64]
 
 _OUT_OF_REACH = 0.7
+_RECALIBRATED = "<section id=recalibrated>"
 
 _STYLE = """
 :root{--ink:#22262b;--paper:#fbfaf7;--line:#e2ddd3;--asked:#3b6ea5;--done:#c2542d;--best:#8aa399}
@@ -42,7 +43,7 @@ def write_report(
     names, values = expressions([row["name"] for row in meta["shapes"]])
     asked_m = retarget.landmarks_m(values)[: len(done_m)]
     names = names[: len(done_m)]
-    parts = [_head(meta)]
+    parts = [_head(meta), f"{_RECALIBRATED}</section>"]
     if meta["models"]:
         parts += [_tiles(meta), _regions(meta, retarget.neutral_m)]
     else:
@@ -51,13 +52,20 @@ def write_report(
         )
     if meta["shapes"]:
         asked, done = dict(zip(names, asked_m, strict=True)), dict(zip(names, done_m, strict=True))
-        parts.append(_shapes(meta["shapes"], asked, done))
-    parts += [_actuators(meta), _camera(meta)]
+        parts += [_before_after(meta), _shapes(meta["shapes"], asked, done)]
+    parts += [_curve(meta.get("curve", [])), _actuators(meta), _camera(meta)]
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>Calibration of {escape(meta['face_id'])}</title><style>{_STYLE}</style><main>{''.join(parts)}</main></html>"
     )
     path.write_text(page, encoding="utf-8")
+
+
+def with_recalibration(page: str, recalibration: Mapping[str, Any]) -> str:
+    """The page of a calibration that was recalibrated since: what had changed stands on top, the rest as it was."""
+    before, mark, after = page.partition(_RECALIBRATED)
+    _, _, rest = after.partition("</section>")
+    return f"{before}{mark}{_recalibrated(recalibration)}</section>{rest}" if mark else page
 
 
 def _head(meta: Mapping[str, Any]) -> str:
@@ -117,8 +125,11 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
             cards.append(f"<div class=card><h3>{escape(name)}</h3>moves no landmark by itself</div>")
             continue
         flag = "<span class=flag>out of reach</span>" if row["reachable"] < _OUT_OF_REACH else ""
+        picture = (
+            f"<img alt='' src='{figures.pair_picture(asked[name], done[name])}'>" if name in done else ""
+        )
         cards.append(
-            f"<div class=card><h3>{escape(name)}{flag}</h3><img alt='' src='{figures.pair_picture(asked[name], done[name])}'>"
+            f"<div class=card><h3>{escape(name)}{flag}</h3>{picture}"
             f"asked {row['asked_mm']:.1f} mm{_bar(1.0, 'asked')}within reach {_percent(row['reachable'])}{_bar(row['reachable'], 'best')}"
             f"done {_percent(row['done'])}{_bar(row['done'], 'done')}"
             f"left {row['done_error_mm']:.1f} mm, of that out of reach {row['reachable_error_mm']:.1f} mm</div>"
@@ -128,6 +139,56 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
         "for half a second. Asked is the rig's shape in the size of this face and is never shrunk. Within reach is the best "
         "the self-model knows of; done is what was seen. Bars are shares of the asked movement along its own direction.</p>"
         f"<div class=cards>{''.join(cards)}</div>"
+    )
+
+
+def _before_after(meta: Mapping[str, Any]) -> str:
+    """The hand map against the calibration, and this calibration against the one it replaces."""
+    rows = [r for r in meta["shapes"] if r["asked_mm"] and "before_error_mm" in r]
+    if not rows:
+        return ""
+    left = {
+        what: float(np.mean([r[f"{what}_error_mm"] / r["asked_mm"] for r in rows]))
+        for what in ("before", "done", "reachable")
+    }
+    told = (
+        "<h2>Before and after</h2><p class=note>Without a calibration a face runs on its hand map. The same expressions, "
+        f"tried both ways: on the mean {_percent(left['before'])} of the asked movement was missed by the hand map and "
+        f"{_percent(left['done'])} is missed now; {_percent(left['reachable'])} is out of this face's reach.</p>"
+        f"<img alt='error by hand map and calibrated' src='{figures.before_after(rows)}' style='max-width:100%'>"
+    )
+    replaced = meta.get("replaces") or {}
+    if not replaced:
+        return told
+    numbers = "".join(
+        f"<tr><td>{escape(name)}<td>{_plain(replaced['quality'].get(name))}<td>{_plain(value)}"
+        for name, value in meta["quality"].items()
+    )
+    return f"{told}<table><tr><th>against the calibration it replaces<th>{escape(replaced['date'])}<th>now</tr>{numbers}</table>"
+
+
+def _recalibrated(r: Mapping[str, Any]) -> str:
+    """What a recalibration found, and both models on a path that neither has seen."""
+    rows = "".join(
+        f"<tr><td>{escape(region.replace('_', ' '))}<td>{r['before']['error_mm'][region]:.2f}<td>{r['after']['error_mm'][region]:.2f}"
+        for region in r["before"]["error_mm"]
+        if region in r["after"]["error_mm"]
+    )
+    return (
+        f"<h2>Recalibrated from {r['poses']} poses</h2><p class=note>The face had changed since {escape(r['from'])}: error of "
+        f"the old and of the new self-model, mm, on a path that neither has seen; on the mean {r['before']['mean_mm']:.2f} and "
+        f"{r['after']['mean_mm']:.2f}. What stands below was measured at the first calibration.</p>"
+        f"<table><tr><th>region<th>before<th>after</tr>{rows}</table>"
+    )
+
+
+def _curve(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    return (
+        "<h2>What photos teach</h2><p class=note>Error of self-models that saw only the first poses, trained briefly and "
+        f"scored on the same fixed path. Ways of moving: {escape(', '.join(dict.fromkeys(str(r['way']) for r in rows)))}.</p>"
+        f"<img alt='error against poses' src='{figures.pose_curves(rows)}' style='max-width:100%'>"
     )
 
 
@@ -172,6 +233,10 @@ def _camera(meta: Mapping[str, Any]) -> str:
 def _bar(share: float, colour: str) -> str:
     width = 100.0 * min(max(share, 0.0), 1.0)
     return f"<div class=bar><i style='width:{width:.0f}%;background:var(--{colour})'></i></div>"
+
+
+def _plain(x: Any) -> str:
+    return f"{x:.3f}" if isinstance(x, float) else "&ndash;" if x is None else escape(str(x))
 
 
 def _number(x: float | None) -> str:

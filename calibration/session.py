@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from animaface.calibration import folder, outcome
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.options import NEEDED, STEPS, Options, Stand, check_steps, pieces_of
+from animaface.calibration.recording import Recording
 from animaface.calibration.work import Work
 from animaface.robot.face.errors import MissingDependencyError
+from animaface.robot.handmap import HandMap
 
 __all__ = ["STEPS", "Options", "Session", "Stand"]
 
@@ -121,22 +123,37 @@ class Session:
 
     def _check(self) -> None:
         from animaface.calibration import check
+        from animaface.calibration.curve import pose_curve
         from animaface.selfmodel.runtime import FaceInverse
 
         learned, options, face = self._learned(), self.options, self._face
         face.exam()
         inverse = FaceInverse.load(self.work.path("inverse.onnx"))
         if not self.work.has("expressions"):
-            done_m = check.try_expressions(
-                face.recorder, inverse, check.expressions(options.shapes)[1], face.body.neutral_u,
-                face.progress("check: shapes"),
-            )  # fmt: skip
-            self.work.keep("expressions", done_m=done_m, reachable_m=self._reachable(done_m))
+            values = check.expressions(options.shapes)[1]
+            by_hand = HandMap(self.stand.config)(values)
+            before_m, done_m = (
+                check.try_expressions(
+                    face.recorder, u, face.body.neutral_u, face.progress(f"check: shapes{how}")
+                )
+                for u, how in ((by_hand, " by the hand map"), (check.held(inverse, values), ""))
+            )
+            with face.moving():  # rests while the machine thinks
+                pass
+            reachable_m = self._reachable(done_m)
+            self.work.keep("expressions", before_m=before_m, done_m=done_m, reachable_m=reachable_m)
         if not self.work.has("speech"):
             lag_s = face.response().lag_s
             facts = check.try_speech(face.recorder, inverse, lag_s, outcome.seen_targets(face, learned), options.speech_takes,
                                      face.progress("check: speech"))  # fmt: skip
             self.work.keep_facts("speech", facts)
+        with face.moving():  # what is left is thinking
+            pass
+        if not self.work.has("curve"):
+            way = "active" if options.active else "smooth"
+            rows = pose_curve(learned, face.recordings(), Recording.of(self.work.arrays("exam") or {}), options.train, way,
+                              face.progress("check: what photos teach"))  # fmt: skip
+            self.work.keep_facts("curve", {"rows": rows})
 
     # ---- thinking
 

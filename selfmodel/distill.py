@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
-from animaface.selfmodel.expressions import random_expressions, spoken_take
+from animaface.selfmodel.asked import TONGUE, Asked, held_closed
+from animaface.selfmodel.expressions import random_expressions, shapes_alone, spoken_take
 from animaface.selfmodel.inverse import SolveOptions, Solver
 from animaface.selfmodel.objective import Targets
 from animaface.selfmodel.refine import Refinement, TargetNet
@@ -30,6 +31,10 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 _TAKE_FRAMES: Final = 96
+_TRUST: Final = 2.0
+"""What the gate of the refinement begins with: nearly all of a correction is let through."""
+_SMALL_MM2: Final = 0.5
+"""Mean square of a movement that counts as small."""
 _HEAD_SCALE: Final = 4.0
 """Head angles are a few tenths of a radian; the network sees them as large as shapes."""
 
@@ -71,10 +76,11 @@ class DistilledInverse(nn.Module):
     neutral_u: Tensor
     shares: Tensor
     observed: Tensor
-    ties: Tensor
+    agreed: Tensor
     rows: Tensor
     most: Tensor
     scale: Tensor
+    nothing: Tensor
 
     def __init__(
         self, solver: Solver, hand: HandPart, observed: NDArray[np.bool_], hidden: int, refine: int = 2
@@ -83,7 +89,7 @@ class DistilledInverse(nn.Module):
         limits = solver.limits
         ties = limits.ties()
         for name, value in (("neutral_u", limits.neutral_u), ("shares", hand.shares), ("observed", observed),
-                            ("ties", ties), ("rows", limits.rows), ("most", limits.collision_at_most)):  # fmt: skip
+                            ("agreed", (ties.T / ties.sum(axis=1)) @ ties), ("rows", limits.rows), ("most", limits.collision_at_most)):  # fmt: skip
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
         n = limits.n
         self.still = nn.Sequential(
@@ -94,11 +100,16 @@ class DistilledInverse(nn.Module):
                                     nn.SiLU(), nn.Linear(hidden, n, bias=False))  # fmt: skip
         self.gate = nn.Linear(N_CHANNELS, n)
         self.target = TargetNet(solver.objective.chol.shape[1])
-        self.refinement = Refinement(solver.objective, self.observed, self.ties, refine)
+        self.refinement = Refinement(
+            solver.objective, self.observed, torch.as_tensor(ties, dtype=torch.float32), refine
+        )
         scale = torch.ones(N_CHANNELS)
-        scale[-3:] = _HEAD_SCALE
+        scale[-3:], scale[TONGUE] = _HEAD_SCALE, 0.0
         self.register_buffer("scale", scale)
+        self.register_buffer("nothing", torch.zeros(1, N_CHANNELS))
+        self.asked = Asked()
         with torch.no_grad():
+            self.gate.bias.fill_(_TRUST)
             for last in (self.still[-1], self.moving[-1]):
                 last.get_parameter("weight").mul_(0.1)
 
@@ -110,30 +121,31 @@ class DistilledInverse(nn.Module):
         """[B, N] before clipping: refined(neutral + still(v) - still(0)) + moving(v, dv) - moving(v, 0)."""
         window = window * self.scale
         now = window[:, 0]
-        change = window[:, 1:] - now.unsqueeze(1)
-        still: Tensor = self.still(now) + self.direct(now) - self.still(torch.zeros_like(now[:1]))
-        still = self.neutral_u + still
+        asked = self.asked(now)
+        still: Tensor = self.still(asked) + self.direct(asked) + (self.neutral_u - self.still(self.nothing))
         if self.refinement.steps:
-            still = still + torch.sigmoid(self.gate(now)) * self.correction(still.detach(), now)
-        flat = torch.cat([now, change.flatten(1)], dim=1)
-        held = torch.cat([now, torch.zeros_like(change).flatten(1)], dim=1)
-        moving: Tensor = self.moving(flat) - self.moving(held)
-        return still + moving
+            still = still + torch.sigmoid(self.gate(asked)) * self.correction(still.detach(), asked)
+        flat = torch.cat([now, (window[:, 1:] - now.unsqueeze(1)).flatten(1)], dim=1)
+        held = nn.functional.pad(now, (0, flat.shape[1] - now.shape[1]))
+        moved: Tensor = self.moving(torch.stack([flat, held]))
+        return still + (moved[0] - moved[1])
 
     def correction(self, u: Tensor, scaled: Tensor) -> Tensor:
-        """[B, N] what the refinement changes about held commands u[B, N]; a constant to the optimiser."""
-        with torch.no_grad():
-            held = u.clamp(0.0, 1.0)
-            found: Tensor = self.refinement(held, self.target(scaled))
-            return found - held
+        """[B, N] what the refinement changes about held commands u[B, N]."""
+        held = u.clamp(0.0, 1.0)
+        found: Tensor = self.refinement(held, self.target(scaled)) - held
+        return found
 
     def forward(self, window: Tensor) -> Tensor:
         """[B, N]: groups agreed, collisions kept out of, unseen actuators by the hand map."""
-        du = window[:, 0] @ self.shares
+        return self.legal(self.raw(window), window[:, 0])
+
+    def legal(self, raw: Tensor, values: Tensor) -> Tensor:
+        """What `raw` commands of values[B, 55] may be."""
+        du = values @ self.shares
         hand = self.neutral_u + du * torch.where(du > 0.0, 1.0 - self.neutral_u, self.neutral_u)
-        u = torch.where(self.observed > 0.5, self.raw(window), hand)
-        u = ((u @ self.ties.T) / self.ties.sum(dim=1)) @ self.ties
-        u = u.clamp(0.0, 1.0)
+        u = torch.where(self.observed > 0.5, raw, hand)
+        u = (u @ self.agreed).clamp(0.0, 1.0)
         for k in range(len(self.most)):
             row = self.rows[k]
             here, rest = u @ row, self.neutral_u @ row
@@ -152,18 +164,26 @@ class DistilledInverse(nn.Module):
         o: DistillOptions,
     ) -> float:
         """Fit what the refinement needs: targets[B] of values[B, 55], and good commands to take slopes at."""
-        rest = _targets(solver, retarget, np.zeros((1, N_CHANNELS))).point
-        x = torch.as_tensor(values, dtype=torch.float32) * self.scale
+        rest = solver.objective.at_rest()
+        x = self.asked(torch.as_tensor(values, dtype=torch.float32) * self.scale)
         left = self.target.fit(x, targets.point - rest, o.target_steps, o.seed)
         with torch.no_grad():
             self.refinement.prepare(torch.as_tensor(solved[:200], dtype=torch.float32))
         return left
 
 
+def _by_size(solver: Solver, targets: Targets) -> Tensor:
+    """[B] weights, 1 in the mean: a tenth of a millimetre counts more where little was asked."""
+    rest = solver.objective.at_rest()
+    weight = 1.0 / (_SMALL_MM2 + ((targets.point - rest) ** 2).sum(dim=1))
+    return weight / weight.mean()
+
+
 def seal_meant(values: Array) -> Array:
     """[T] 0..1: how much values[T, 55] mean lips pressed together, not only at rest."""
-    names = ("mouthClose", "mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
-    return np.asarray(np.clip(values[:, [ARKIT_INDEX[n] for n in names]].max(axis=1) / 0.1, 0.0, 1.0))
+    names = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
+    pressed = values[:, [ARKIT_INDEX[n] for n in names]].max(axis=1)
+    return np.asarray(np.clip(np.maximum(pressed, held_closed(values)) / 0.1, 0.0, 1.0))
 
 
 def distil(
@@ -175,8 +195,9 @@ def distil(
     torch.manual_seed(o.seed)
     neutral = solver.limits.neutral_u
     net = DistilledInverse(solver, hand, observed, o.hidden)
-    values = random_expressions(o.expressions, o.seed)
-    values[: o.expressions // 3] = _spoken_frames(o.seed, o.expressions // 3)
+    alone = np.tile(shapes_alone(), (max(1, o.expressions // 2000), 1))
+    values = np.concatenate([alone, random_expressions(o.expressions, o.seed)])
+    values[-(o.expressions // 3) :] = _spoken_frames(o.seed, o.expressions // 3)
     targets = _targets(solver, retarget, values)
     some = np.random.default_rng(o.seed).permutation(len(values))[: o.solved]
     solved = solver.solve_poses(
@@ -249,10 +270,11 @@ def _go_on(
         optimiser, 0.5 * o.rate, total_steps=o.steps, pct_start=0.1
     )
     objective, shake = solver.objective, solver.objective.weights.overtravel_u
+    size = _by_size(solver, targets)
     for step in range(o.steps):
         pick = torch.as_tensor(random.integers(0, len(held), o.batch))
-        u, t = _leaky(net, held[pick]), targets.pick(pick)
-        loss = objective.loss(u, objective.settled(u), t).mean() + _outside(net, held[pick])
+        u, out, t = *_leaky(net, held[pick]), targets.pick(pick)
+        loss = (size[pick] * objective.loss(u, objective.settled(u), t)).mean() + out
         sealed = torch.nonzero(t.seal > 0.0)[:, 0]
         shaken = (
             u[sealed] + shake * torch.randn((len(sealed), u.shape[1]), generator=generator) * net.observed
@@ -265,12 +287,13 @@ def _go_on(
         joined = Targets(
             *(torch.cat([getattr(p, name) for p in ts]) for name in ("point", "gap", "seal", "floor"))
         )
-        moved = _leaky(net, w.flatten(0, 1)).view(len(chosen), _TAKE_FRAMES, -1)
+        moved, out = _leaky(net, w.flatten(0, 1))
+        moved = moved.view(len(chosen), _TAKE_FRAMES, -1)
         disturbed = shake * torch.randn((len(chosen), 1, moved.shape[2]), generator=generator) * net.observed
         per_frame = solver.take_loss(moved, joined, disturbed).view(len(chosen), -1)[
             :, 12:
         ]  # memory has warmed up
-        loss = loss + per_frame.mean() + _outside(net, w.flatten(0, 1))
+        loss = loss + per_frame.mean() + out
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.learning(), 20.0)
@@ -281,15 +304,9 @@ def _go_on(
             log.info("distilled inverse: step %d, loss %.3f mm^2", step + 1, float(loss.detach()))
 
 
-def _leaky(net: DistilledInverse, window: Tensor) -> Tensor:
-    """forward, whose clipping does not stop the gradient."""
-    u: Tensor = net(window)
+def _leaky(net: DistilledInverse, window: Tensor) -> tuple[Tensor, Tensor]:
+    """forward, whose clipping does not stop the gradient; and the cost of what had to be clipped."""
     raw = net.raw(window)
-    return u + net.observed * 0.05 * (raw - raw.detach())
-
-
-def _outside(net: DistilledInverse, window: Tensor) -> Tensor:
-    raw = net.raw(window)
-    return (
-        20.0 * (net.observed * (torch.relu(-raw - 0.02) ** 2 + torch.relu(raw - 1.02) ** 2)).sum(dim=1).mean()
-    )
+    u = net.legal(raw, window[:, 0])
+    beyond = torch.relu(-raw - 0.02) ** 2 + torch.relu(raw - 1.02) ** 2
+    return u + net.observed * 0.05 * (raw - raw.detach()), 20.0 * (net.observed * beyond).sum(dim=1).mean()

@@ -5,6 +5,7 @@ close the lips for 60-120 ms, f v bring the lower lip to the teeth, rounded soun
 leave the lips to their neighbours. Emotions follow the facial actions of EMFACS (Ekman and Friesen).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,6 +138,12 @@ def random_expressions(n: int, seed: int) -> Array:
             row[HEAD_SLICE] = random.normal(0.0, [0.2, 0.12, 0.08])
     out[:, :N_SHAPES] = np.clip(out[:, :N_SHAPES], 0.0, 1.0)
     return out
+
+
+def shapes_alone(strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> Array:
+    """[K, 55] every shape and every emotion by itself, at each strength."""
+    whole = np.concatenate([np.eye(N_SHAPES, N_CHANNELS), [pose(parts) for parts in EMOTIONS.values()]])
+    return np.concatenate([strength * whole for strength in strengths])
 
 
 def _add_shapes(row: Array, random: np.random.Generator, count: int, *, both_sides: bool) -> None:

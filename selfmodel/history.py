@@ -108,6 +108,14 @@ def skin_slope(q: Any, skin: Sequence[Any]) -> Any:
     return out
 
 
+def straight_from(rest: Any, u: Any, play: Sequence[float], skin: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Memory of tensors u[..., N] that came straight from rest[N]: where they stand in each play, -1..1, and how far
+    the skin was drawn."""
+    off = u - rest
+    plays = [(off * (1.0 / r)).clip(-1.0, 1.0) for r in play]
+    return plays, along_skin(u, skin) - along_skin(rest, skin)
+
+
 def shifted(u: Array, frames: Array) -> Array:
     """u[T, N] delayed by frames[N] (may be a fraction, may be negative), held at both ends."""
     at = np.arange(len(u))[:, None] - frames[None, :]

@@ -103,7 +103,8 @@ class Solver:
     def take_loss(self, u: Tensor, targets: Targets, shake: Tensor | None = None) -> Tensor:
         """[B * T] of trajectories u[B, T, N]; `shake` [B, 1, N]: a disturbance under which lips must still meet."""
         b, t, n = u.shape
-        loss = self.objective.loss(u.reshape(b * t, n), self._memory.inputs(u).reshape(b * t, -1), targets)
+        x = self._memory.inputs(u).reshape(b * t, -1)
+        loss = self.objective.loss(u.reshape(b * t, n), x, targets, spoken=True)
         if shake is not None:
             sealed = torch.nonzero(targets.seal > 0.0)[:, 0]
             x = self._memory.inputs(u + shake).reshape(b * t, -1)[sealed]

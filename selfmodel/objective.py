@@ -20,7 +20,7 @@ from animaface.robot.face.landmarks import (
     lip_gap_m,
     regions,
 )
-from animaface.selfmodel.history import History, along_skin
+from animaface.selfmodel.history import History, straight_from
 from animaface.selfmodel.limits import CommandLimits
 from animaface.selfmodel.network import SelfModel, pack
 
@@ -28,20 +28,27 @@ Array = NDArray[np.float64]
 _MM: Final = 1e3
 _SEALED_BELOW_M: Final = 0.0004
 _HELD_S: Final = 0.7
+_NEAR_REST_MM: Final = 0.5
+"""rms movement at which half of what the self-model has wrong about the face at rest is still taken off."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the parts of the objective. Regions: how much a landmark counts against one of the cheeks."""
+    """Of the parts of the objective. Regions: how much a landmark counts against one of the cheeks.
 
-    lips: float = 2.0
-    eyes: float = 4.0
-    brows: float = 2.0
+    `gap` of poses, `spoken_gap` of takes: in speech the opening of the lips is what is looked at, in a pose it may not
+    outweigh the rest of the face.
+    """
+
+    lips: float = 1.5
+    eyes: float = 2.0
+    brows: float = 1.5
     head: float = 0.15
-    gap: float = 0.5
+    gap: float = 0.03
+    spoken_gap: float = 0.3
     closure: float = 1.0
-    doubt: float = 0.3
-    effort: float = 0.02
+    doubt: float = 0.05
+    effort: float = 0.005
     collision: float = 400.0
     overtravel_u: float = 0.03
 
@@ -92,18 +99,31 @@ class Objective:
         self._skin = [torch.tensor(row) for row in history.skin]
         self._rows = torch.as_tensor(limits.rows, dtype=torch.float32)
         self._most = torch.as_tensor(limits.collision_at_most, dtype=torch.float32)
+        self._rest_m = neutral_m
+        with torch.no_grad():
+            self._at_rest: Tensor = model(self.settled(self._neutral[None])) @ self.chol
 
     def targets(self, landmarks_m: Array, head_rad: Array, seal: Array | None = None) -> Targets:
-        """Targets [B, 478, 3] m and [B, 3] rad; seal[B] in 0..1: how much closed lips are really meant."""
+        """Targets [B, 478, 3] m and [B, 3] rad; seal[B] in 0..1: how much closed lips are really meant.
+
+        Near rest they are counted from rest: what the self-model has wrong about the face there is no movement to make.
+        """
         y = pack(landmarks_m, head_rad) - self._mean
         point = y @ self._into
         floor = ((y * self._root * _MM) ** 2).sum(axis=1) - (point**2).sum(axis=1)
+        rest = (pack(self._rest_m[None], np.zeros((1, 3))) - self._mean) @ self._into
+        near = 1.0 / (1.0 + ((point - rest) ** 2).sum(axis=1, keepdims=True) / _NEAR_REST_MM**2)
+        point = point + near * (self._at_rest.double().numpy() - rest)
         gap = _pair_gaps(landmarks_m)
         meant = np.zeros(len(y)) if seal is None else seal
         closed = meant * (gap - self._sealed.numpy() < _SEALED_BELOW_M).all(axis=1)
         return Targets(*(torch.as_tensor(a, dtype=torch.float32) for a in (point, gap, closed, floor)))
 
-    def loss(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:
+    def at_rest(self) -> Tensor:
+        """[1, rows] mm, the face at rest as a target."""
+        return self._at_rest
+
+    def loss(self, u: Tensor, inputs: Tensor, t: Targets, *, spoken: bool = False) -> Tensor:
         """[B] of commands u[B, N], their network inputs [B, F] and targets."""
         w = self.weights
         members = self.model.members(inputs) * self.model.scale
@@ -112,7 +132,7 @@ class Objective:
         if len(members) > 1:
             out = out + w.doubt * (((members - c) @ self.chol) ** 2).sum(dim=2).mean(dim=0)
         gap_error = (self.gaps_m(c) - t.gap) * _MM
-        out = out + w.gap * (gap_error**2).mean(dim=1)
+        out = out + (w.spoken_gap if spoken else w.gap) * (gap_error**2).mean(dim=1)
         out = out + w.effort * ((u - self._neutral) ** 2).sum(dim=1)
         if len(self._most):
             out = out + w.collision * (torch.relu(u @ self._rows.T - self._most + 0.01) ** 2).sum(dim=1)
@@ -124,8 +144,8 @@ class Objective:
         return self.weights.closure * t.seal * (torch.relu(gap * _MM - 0.1) ** 2).mean(dim=1)
 
     def gaps_m(self, coefficients: Tensor) -> Tensor:
-        """[B, 3] distances of the lip pairs, m."""
-        p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)
+        """[B, 3] distances of the lip pairs, m; a jaw that slides sideways opens no gap."""
+        p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)[..., 1:]
         return ((p[:, :, 0] - p[:, :, 1]) ** 2).sum(dim=2).add(1e-10).sqrt()
 
     def creep_left(self) -> list[float]:
@@ -134,12 +154,8 @@ class Objective:
 
     def settled(self, u: Tensor) -> Tensor:
         """Network inputs [B, F] of poses reached straight from neutral and held for _HELD_S."""
-        parts = [u]
-        for r in self.history.play:
-            parts.append(torch.clamp((u - self._neutral) / r, -1.0, 1.0))
-        drawn = along_skin(u, self._skin) - along_skin(self._neutral, self._skin)
-        parts += [drawn * left for left in self.creep_left()]
-        return torch.cat(parts, dim=1)
+        plays, drawn = straight_from(self._neutral, u, self.history.play, self._skin)
+        return torch.cat([u, *plays, *(drawn * left for left in self.creep_left())], dim=1)
 
     def landmark_error_mm(self, u: Tensor, inputs: Tensor, t: Targets) -> Tensor:
         """[B] weighted rms landmark error as the self-model sees it."""
@@ -150,7 +166,7 @@ class Objective:
 
 def _pair_gaps(landmarks_m: Array) -> Array:
     up, low = [u for u, _ in LIP_GAP_PAIRS], [b for _, b in LIP_GAP_PAIRS]
-    return np.asarray(np.linalg.norm(landmarks_m[:, up] - landmarks_m[:, low], axis=2))
+    return np.asarray(np.linalg.norm((landmarks_m[:, up] - landmarks_m[:, low])[..., 1:], axis=2))
 
 
 def _output_weights(w: Weights) -> Array:

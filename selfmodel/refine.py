@@ -2,18 +2,23 @@
 
 The distilled inverse answers in one pass; these steps look at what the self-model says that answer does, and
 correct it. Forward pass and Jacobian-transpose product of the settled face are written out, so that they are part
-of the exported graph. The target comes from a small network that stands in for the rig. All is counted from rest:
-no shape asked, nothing corrected. The Gauss-Newton matrix is the mean over many poses, inverted once.
+of the exported graph. All that is known beforehand is folded into constants, so that the graph stays short: every
+pair of a block and an actuator it sees is a function of that actuator alone, a power series of where the block
+takes it to be. The target comes from a small network that stands in for the rig. All is counted from rest: no
+shape asked, nothing corrected. The Gauss-Newton matrix is the mean over many poses, inverted once, and then learns.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor, nn
 
 from animaface.robot.face.arkit import N_CHANNELS
-from animaface.selfmodel.history import along_skin, skin_slope
+from animaface.selfmodel.history import skin_slope, straight_from
+from animaface.selfmodel.network import SelfModel
 from animaface.selfmodel.objective import Objective
 
 _DAMPING: Final = 0.02
@@ -24,16 +29,18 @@ class TargetNet(nn.Module):
     """values[B, 55] -> where the landmarks should be, in the objective's space, counted from rest, [B, rows] mm."""
 
     linear: Tensor
+    nothing: Tensor
 
     def __init__(self, rows: int, hidden: int = 128) -> None:
         super().__init__()
         self.register_buffer("linear", torch.zeros(N_CHANNELS, rows))
+        self.register_buffer("nothing", torch.zeros(1, N_CHANNELS))
         self.curved = nn.Sequential(nn.Linear(N_CHANNELS, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(),
                                     nn.Linear(hidden, rows))  # fmt: skip
 
     def forward(self, values: Tensor) -> Tensor:
         """Zero at rest, by construction."""
-        bent: Tensor = self.curved(values) - self.curved(torch.zeros_like(values[:1]))
+        bent: Tensor = self.curved(values) - self.curved(self.nothing)
         return values @ self.linear + bent
 
     def fit(self, values: Tensor, point: Tensor, steps: int, seed: int) -> float:
@@ -57,116 +64,190 @@ class TargetNet(nn.Module):
         return float(left.sqrt())
 
 
+@dataclass(frozen=True)
+class Way:
+    """What `pull` needs of the way through the network: slopes of both layers, and positions[blocks, 1, B, seen]."""
+
+    first: Tensor
+    second: Tensor
+    at: Tensor
+
+
 class Refinement(nn.Module):
     """u[B, N] that should show the target -> u nearer to it, by `steps` damped Gauss-Newton steps."""
 
     neutral: Tensor
     rest: Tensor
-    chol: Tensor
+    out: Tensor
     inverse: Tensor
     free: Tensor
+    lead: Tensor
+    lead_bias: Tensor
+    w1: Tensor
+    b1: Tensor
+    w2: Tensor
+    b2: Tensor
+    w3: Tensor
+    straight: Tensor
+    bias: Tensor
+    skin: Tensor
+    grades: Tensor
 
     def __init__(self, objective: Objective, observed: Tensor, ties: Tensor, steps: int) -> None:
         """`ties` [M, N]: groups that move as one (CommandLimits.ties)."""
         super().__init__()
-        self.model, self.steps = objective.model, steps
-        self._history = objective.history
-        self._held = [float(k) for k in objective.creep_left()]
-        self._skin = [torch.tensor(row) for row in objective.history.skin]
-        chol = objective.chol
-        self.register_buffer("chol", chol)
+        model = objective.model
+        self.steps, self._shape, self._end = steps, model.shape, model.CURVE_END
+        self._plays = tuple(float(r) for r in objective.history.play)
+        self._ties, n = ties, len(observed)
+        folded = fold(model, objective.creep_left(), self._plays, objective.limits.neutral_u)
+        for name, value in folded.items():
+            self.register_buffer(name, value)
+        self._seen = self.w1.shape[2] // (model.shape.degree + 1)
+        grades = torch.tensor([*range(1, model.shape.degree + 1), 1], dtype=torch.float32)
+        self.register_buffer("grades", grades.repeat_interleave(self._seen))
+        self.register_buffer("out", model.scale.unsqueeze(1) * objective.chol)
         self.register_buffer("neutral", torch.as_tensor(objective.limits.neutral_u, dtype=torch.float32))
+        self.register_buffer(
+            "skin", torch.tensor(objective.history.skin).view(len(objective.history.skin), n)
+        )
         self.register_buffer("free", observed)
-        self.register_buffer("rest", torch.zeros(1, chol.shape[1]))
-        n = len(observed)
+        self.register_buffer("rest", torch.zeros(1, self.out.shape[1]))
         self.register_buffer("inverse", torch.zeros(n, n))
-        self._ties = ties
+        self.learned = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for _ in range(steps))
 
     def prepare(self, u: Tensor) -> None:
         """Set the mean Gauss-Newton matrix over poses u[B, N], and what rest looks like."""
-        self.rest.copy_(self.look(self.neutral[None])[0])
-        base = self.look(u)[0]
+        self.rest.copy_(self.look(self.neutral[None]))
+        base = self.look(u)
         columns = []
         for i in range(u.shape[1]):
             moved = u.clone()
             moved[:, i] += _PROBE_U
-            columns.append((self.look(moved)[0] - base) / _PROBE_U)
+            columns.append((self.look(moved) - base) / _PROBE_U)
         jacobian = torch.stack(columns, dim=2) * self.free
         gram = torch.einsum("bpi,bpj->ij", jacobian, jacobian) / len(u)
         tied = self._ties @ gram @ self._ties.T
         tied = tied + _DAMPING * tied.diagonal().mean() * torch.eye(len(tied))
-        self.inverse.copy_(self._ties.T @ torch.linalg.inv(tied) @ self._ties)
+        self.inverse.copy_((self._ties.T @ torch.linalg.inv(tied) @ self._ties) * self.free)
 
     def forward(self, u: Tensor, target: Tensor) -> Tensor:
-        """u[B, N], target[B, rows] mm counted from rest."""
-        for _ in range(self.steps):
-            seen, f = self.look(u)
-            u = u - (self.pull(seen - self.rest - target, u, f) @ self.inverse) * self.free
-            u = u.clamp(0.0, 1.0)
+        """u[B, N], target[B, rows] mm counted from rest. Learns its matrices; the pull is a constant to that."""
+        with torch.no_grad():
+            goal, square = (self.rest + target) @ self.out.T, self.out @ self.out.T
+        eye = torch.eye(len(self.inverse))
+        for learned in self.learned[: self.steps]:
+            with torch.no_grad():
+                y, way, pieces = self._through(u)
+                pulled = self._back(y @ square - goal, way) * self._slopes(u, pieces)
+            matrix = (self.inverse @ (eye + learned)).repeat(pulled.shape[1] // len(eye), 1)
+            u = (u - (pulled @ matrix) * self.free).clamp(0.0, 1.0)
         return u
 
-    def look(self, u: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """What the settled face shows [B, rows] mm, and what `pull` needs of the way there."""
-        m, s = self.model, self.model.shape
-        f = m.curves(self._settled(u))
-        below = torch.bmm(f.repeat(s.n_members, 1, 1), m.w1) + m.b1
-        first = nn.functional.silu(below)
-        above = torch.bmm(first, m.w2) + m.b2
-        crossed = torch.bmm(first + nn.functional.silu(above), m.w3)
-        mean = crossed.view(s.n_members, s.n_blocks, -1, s.n_components).mean(dim=0)
-        y = (torch.baddbmm(m.bias, f, m.linear) + mean).permute(1, 0, 2).flatten(1)
-        return (y * m.scale) @ self.chol, (f, below, above)
+    def look(self, u: Tensor) -> Tensor:
+        """What the settled face shows, [B, rows] mm."""
+        return self._through(u)[0] @ self.out
 
-    def pull(self, error: Tensor, u: Tensor, way: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def pull(self, error: Tensor, u: Tensor) -> Tensor:
         """[B, N] Jacobian transposed times error[B, rows]: what each actuator has to do with it."""
-        m, s = self.model, self.model.shape
-        _, below, above = way
-        g = (error @ self.chol.T) * m.scale
-        g = g.view(-1, s.n_blocks, s.n_components).permute(1, 0, 2)
-        up = torch.bmm((g / s.n_members).repeat(s.n_members, 1, 1), m.w3.transpose(1, 2))
-        down = up + torch.bmm(up * _silu_slope(above), m.w2.transpose(1, 2))
-        net = torch.bmm(down * _silu_slope(below), m.w1.transpose(1, 2))
-        net = net.view(s.n_members, s.n_blocks, *net.shape[1:]).sum(dim=0)
-        on_curves = torch.bmm(g, m.linear.transpose(1, 2)) + net
-        on_curves = on_curves.view(s.n_blocks, -1, s.n_actuators, s.degree + s.n_creeps)
-        return ((on_curves * self._slopes(u)).sum(dim=3) * m.seen[:, None]).sum(dim=0)
+        _, way, pieces = self._through(u)
+        pulled = self._back(error @ self.out.T, way) * self._slopes(u, pieces)
+        return pulled.view(len(u), -1, u.shape[1]).sum(dim=1)
 
-    def _settled(self, u: Tensor) -> Tensor:
-        off = u - self.neutral
-        plays = [(off / r).clamp(-1.0, 1.0) for r in self._history.play]
-        drawn = self._drawn(u)
-        return torch.cat([u, *plays, *(drawn * k for k in self._held)], dim=1)
+    def _pieces(self, u: Tensor) -> list[Tensor]:
+        """What the positions that blocks take an actuator to be at are made of, each [B, N]; see `fold`."""
+        plays, crept = straight_from(self.neutral, u, self._plays, list(self.skin))
+        return [u - self.neutral, crept, torch.relu(crept), *(p for c in plays for p in (c, torch.relu(c)))]
 
-    def _drawn(self, u: Tensor) -> Tensor:
-        """[B, N] how far the skin has gone from rest."""
-        drawn: Tensor = along_skin(u, self._skin) - along_skin(self.neutral, self._skin)
-        return drawn
+    def _slopes(self, u: Tensor, pieces: list[Tensor]) -> Tensor:
+        """[B, pieces * N] slope of each piece in the command."""
+        one = torch.ones_like(u)
+        skin = skin_slope(u, list(self.skin))
+        out = [one, skin, skin * (pieces[1] > 0.0)]
+        for r, c in zip(self._plays, pieces[3::2], strict=True):
+            inside = (c.abs() < 1.0) * (1.0 / r)
+            out += [inside, inside * (c > 0.0)]
+        return torch.cat(out, dim=1)
 
-    def _slopes(self, u: Tensor) -> Tensor:
-        """[blocks, B, N, degree + creeps] slope of every curve in the command."""
-        m, s = self.model, self.model.shape
-        off, shifts = u - self.neutral, m.shifts()
-        q, slope = m.stands(u).unsqueeze(0), torch.ones_like(u).unsqueeze(0) * (1.0 + m.stretch)
-        drawn, stretch = self._drawn(u), skin_slope(u, self._skin)
-        flat = [(off / r, torch.full_like(u, 1.0 / r), 1.0) for r in self._history.play]
-        flat += [(drawn * k, stretch * k, float("inf")) for k in self._held]
-        for j, (memory, rate, ends) in enumerate(flat):
-            up, down = shifts[:, None, :, j], shifts[:, None, :, s.n_memories + j]
-            gain = torch.where(memory > 0.0, up, down)
-            q = q + gain * memory.clamp(-ends, ends)
-            slope = slope + gain * rate * (memory.abs() < ends)
-        t = 2.0 * q - 1.0
-        inside = (t.abs() < m.CURVE_END).to(u.dtype)
-        t = t.clamp(-m.CURVE_END, m.CURVE_END)
-        second = [torch.ones_like(t), 2.0 * t]  # Chebyshev polynomials of the second kind: T_n' = n U_(n-1)
-        while len(second) < s.degree:
-            second.append(2.0 * t * second[-1] - second[-2])
-        bent = torch.stack([(k + 1) * c for k, c in enumerate(second[: s.degree])], dim=3)
-        bent = bent * (2.0 * slope * inside).unsqueeze(3)
-        crept = [(stretch * k).expand_as(q) for k in self._held]
-        return torch.cat([bent, torch.stack(crept, dim=3)], dim=3) if crept else bent
+    def _through(self, u: Tensor) -> tuple[Tensor, Way, list[Tensor]]:
+        """[B, blocks * components] the self-model's coefficients in units of its scale, and the way there."""
+        s, pieces = self._shape, self._pieces(u)
+        led = torch.cat(pieces, dim=1) @ self.lead + self.lead_bias
+        led = led.view(-1, s.n_blocks, 1, 2 * self._seen).permute(1, 2, 0, 3)
+        at, crept = led[..., : self._seen].clamp(-self._end, self._end), led[..., self._seen :]
+        powers = [at, at * at]
+        while len(powers) < s.degree:
+            powers.append(powers[-2] * powers[1])
+        f = torch.cat([*powers[: s.degree], crept], dim=3)  # [blocks, 1, B, features]
+        below = f @ self.w1 + self.b1  # [blocks, members, B, hidden]
+        gate1 = torch.sigmoid(below)
+        first = below * gate1
+        above = first @ self.w2 + self.b2
+        gate2 = torch.sigmoid(above)
+        second = above * gate2
+        y = ((first + second) @ self.w3).sum(dim=1, keepdim=True) + f @ self.straight + self.bias
+        flat = y.permute(2, 0, 1, 3).flatten(1)
+        return flat, Way(gate1 + first * (1.0 - gate1), gate2 + second * (1.0 - gate2), at), pieces
+
+    def _back(self, g: Tensor, way: Way) -> Tensor:
+        """[B, pieces * N] from what is pulled at each coefficient, g[B, blocks * components]."""
+        s = self._shape
+        g = g.view(-1, s.n_blocks, 1, s.n_components).permute(1, 2, 0, 3)
+        up = g @ self.w3.transpose(2, 3)
+        down = up + (up * way.second) @ self.w2.transpose(2, 3)
+        grades = self.grades.unsqueeze(1)
+        on_f = ((down * way.first) @ (self.w1 * grades).transpose(2, 3)).sum(dim=1, keepdim=True)
+        on_f = on_f + g @ (self.straight * grades).transpose(2, 3)
+        parts = [on_f[..., k * self._seen : (k + 1) * self._seen] for k in range(s.degree + 1)]
+        on_at = parts[s.degree - 1]
+        for part in parts[s.degree - 2 :: -1]:  # Horner's rule on the derivative
+            on_at = on_at * way.at + part
+        return torch.cat([on_at, parts[-1]], dim=3).permute(2, 0, 1, 3).flatten(1) @ self.lead.T
 
 
-def _silu_slope(x: Tensor) -> Tensor:
-    gate = torch.sigmoid(x)
-    return gate * (1.0 + x * (1.0 - gate))
+def fold(
+    model: SelfModel, held: list[float], plays: tuple[float, ...], neutral_u: np.ndarray
+) -> dict[str, Tensor]:
+    """The settled self-model as constants: `lead` from pieces to positions, then a two-layer network of their powers.
+
+    Pieces of each actuator (Refinement._pieces): off rest, crept, crept upwards, and per play: in it, in it upwards.
+    Columns of `lead` per block: positions of the actuators it sees, then what they have crept. `held`: the share
+    of a move that still creeps, per creep.
+    """
+    s, n_plays = model.shape, len(plays)
+    with torch.no_grad():
+        shifts, degree = model.shifts(), s.degree
+        most = int((model.seen > 0.0).sum(dim=1).max())
+        lead = torch.zeros(3 + 2 * n_plays, s.n_actuators, s.n_blocks, 2 * most)
+        lead_bias = torch.zeros(s.n_blocks, 2 * most)
+        series = torch.zeros(degree + 1, degree + 1)  # [Chebyshev, power]
+        for k in range(degree + 1):
+            series[k, : k + 1] = torch.as_tensor(cheb2poly([0.0] * k + [1.0]), dtype=torch.float32)
+        left = torch.tensor(held)
+        w1 = model.w1.view(s.n_members, s.n_blocks, s.n_actuators, degree + s.n_creeps, -1)
+        straight = model.linear.view(1, s.n_blocks, s.n_actuators, degree + s.n_creeps, -1)
+        folded1 = torch.zeros(s.n_blocks, s.n_members, degree + 1, most, w1.shape[-1])
+        folded0 = torch.zeros(s.n_blocks, 1, degree + 1, most, s.n_components)
+        b1 = model.b1.view(s.n_members, s.n_blocks, 1, -1).transpose(0, 1).clone()
+        bias = model.bias.view(s.n_blocks, 1, 1, -1).clone()
+        rest = model.stands(torch.as_tensor(neutral_u, dtype=torch.float32))
+        for r in range(s.n_blocks):
+            for k, i in enumerate(torch.nonzero(model.seen[r] > 0.0)[:, 0].tolist()):
+                up, down = shifts[r, i, : s.n_memories], shifts[r, i, s.n_memories :]
+                creep = (left * down[n_plays:]).sum(), (left * (up - down)[n_plays:]).sum()
+                play = [x for j in range(n_plays) for x in (down[j], up[j] - down[j])]
+                seen = model.seen[r, i]
+                lead[:, i, r, k] = 2.0 * torch.stack([1.0 + model.stretch[i], *creep, *play])
+                lead[1, i, r, most + k] = 1.0
+                lead_bias[r, k] = 2.0 * rest[i] - 1.0
+                for whole, into, constant in ((seen * w1[:, r, i], folded1[r, :, :, k], b1[r]), (seen * straight[:, r, i], folded0[r, :, :, k], bias[r])):  # fmt: skip
+                    into[:, :degree] = torch.einsum("mdh,dp->mph", whole[:, :degree], series[1:, 1:])
+                    into[:, degree] = torch.einsum("mjh,j->mh", whole[:, degree:], left)
+                    constant += torch.einsum("mdh,d->mh", whole[:, :degree], series[1:, 0]).unsqueeze(1)
+        return {
+            "lead": lead.flatten(2).flatten(0, 1), "lead_bias": lead_bias.flatten(),
+            "w1": folded1.flatten(2, 3), "b1": b1, "straight": folded0.flatten(2, 3), "bias": bias,
+            "w2": model.w2.view(s.n_members, s.n_blocks, *model.w2.shape[1:]).transpose(0, 1).contiguous(),
+            "b2": model.b2.view(s.n_members, s.n_blocks, 1, -1).transpose(0, 1).contiguous(),
+            "w3": model.w3.view(s.n_members, s.n_blocks, *model.w3.shape[1:]).transpose(0, 1) / s.n_members,
+        }  # fmt: skip

@@ -7,6 +7,7 @@ the movement of the skin, or none. One curve per actuator is read off an additiv
 from typing import Final
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -21,15 +22,11 @@ def skin_curves(q: Array, landmarks_m: Array) -> tuple[tuple[float, ...], ...]:
     An actuator that moves no landmark keeps its own position.
     """
     n = q.shape[1]
-    t = 2.0 * q - 1.0
-    powers = [t, 2.0 * t * t - 1.0]
-    while len(powers) < _DEGREE:
-        powers.append(2.0 * t * powers[-1] - powers[-2])
-    a = np.stack(powers, axis=2).reshape(len(q), -1)  # [F, N * degree]
+    a = chebvander(2.0 * q - 1.0, _DEGREE)[..., 1:].reshape(len(q), -1)  # [F, N * degree]
     y = landmarks_m.reshape(len(q), -1)
     a, y = a - a.mean(axis=0), y - y.mean(axis=0)
     found = np.linalg.solve(a.T @ a + _RIDGE * len(q) * np.eye(a.shape[1]), a.T @ y).reshape(n, _DEGREE, -1)
-    grid = np.polynomial.chebyshev.chebvander(np.linspace(-1.0, 1.0, 101), _DEGREE)[:, 1:]
+    grid = chebvander(np.linspace(-1.0, 1.0, 101), _DEGREE)[:, 1:]
     rows = []
     for effect in found:
         curve = np.linalg.svd(effect, full_matrices=False)[0][:, 0]  # the way most landmarks go

@@ -1,0 +1,57 @@
+"""What photos teach: the error of a self-model against the number of poses it saw."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from animaface.calibration.check import score_self_model
+from animaface.calibration.learn import Learned, learn_face
+from animaface.calibration.recording import Recording
+from animaface.selfmodel.train import TrainOptions
+
+_SHARES: Final = (1 / 8, 1 / 4, 1 / 2, 1.0)
+_FEWEST: Final = 40
+_STEPS: Final = 400
+"""Of training for a point of the curve, all points alike: fewer than a calibration takes, so the last point lies a
+little above it."""
+
+Progress = Callable[[int, int], None]
+
+
+def pose_curve(
+    learned: Learned, recordings: Sequence[Recording], exam: Recording, train: Mapping[str, Any], way: str,
+    progress: Progress,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows {"way", "poses", "worst"}: models trained on the first poses alone, scored on the fixed path.
+
+    `way`: how the face babbled. `train` goes to TrainOptions.
+    """
+    options = TrainOptions(**train)
+    options = replace(options, steps=min(options.steps, _STEPS))
+    total, rows = sum(len(r.frame_s) for r in recordings), []
+    counts = [n for share in _SHARES if (n := round(share * total)) >= _FEWEST]
+    for k, n in enumerate(counts):
+        part = first_poses(recordings, n)
+        model = learn_face(
+            part, learned.response, learned.observed, learned.neutral_m, options, lambda done, of: None
+        )
+        found = score_self_model(model, part, exam)["models"]["self-model"]
+        rows.append({"way": way, "poses": n, "worst": found["worst"]})
+        progress(k + 1, len(counts))
+    return rows
+
+
+def first_poses(recordings: Sequence[Recording], n: int) -> list[Recording]:
+    """The first n frames of recordings, with all that was commanded before them."""
+    out, left = [], n
+    for r in recordings:
+        if left <= 0:
+            break
+        keep = np.arange(len(r.frame_s)) < left
+        out.append(
+            replace(r, frame_s=r.frame_s[keep], landmarks_m=r.landmarks_m[keep], head_rad=r.head_rad[keep])
+        )
+        left -= int(keep.sum())
+    return out
