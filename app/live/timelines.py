@@ -20,6 +20,9 @@ NETWORK_S: Final = 0.04
 RESAMPLER_S: Final = 0.022
 """What a resampler to 16 kHz holds back."""
 STEP_S: Final = 0.02
+VOICE_LATE_S: Final = 0.018
+"""So much later than the voice the network's lips part (meet and part, on average): where the sound is ours to hold back
+the face is that much earlier. bench/live.py measures what is left."""
 _FRAME_S: Final = 1.0 / 60.0
 _MARGIN_S: Final = 0.04
 _LONGEST_S: Final = 1.0
@@ -103,14 +106,16 @@ class Played:
         return self._mono.push(np.concatenate([np.zeros(silent, np.float32), block.samples]))
 
     def sound_at(self, due_s: float) -> float:
-        """What is heard at `due_s`."""
-        return self._speaker.clock.position_at(due_s) / PLAY_RATE_HZ
+        """What is heard a moment later."""
+        return self._speaker.clock.position_at(due_s) / PLAY_RATE_HZ + VOICE_LATE_S
 
     def due_at(self, sound_s: float) -> float:
-        """When it is heard."""
-        return self._speaker.clock.at_s(sound_s * PLAY_RATE_HZ)
+        """A moment before it is heard."""
+        return self.heard_at(sound_s - VOICE_LATE_S)
 
-    heard_at = due_at
+    def heard_at(self, sound_s: float) -> float:
+        """By the card's clock."""
+        return self._speaker.clock.at_s(sound_s * PLAY_RATE_HZ)
 
     def note(self, due_s: float, newest_s: float) -> None:
         """The delay is fixed: what comes too late is late."""
@@ -176,5 +181,5 @@ class Captured:
 
 def needed_delay_s(*, anticipation_s: float, lookahead_s: float, lag_s: float, push_ahead_s: float) -> float:
     """By how much sound that we play must be held back: every look-ahead, the face's lag, and some room."""
-    held_s = NETWORK_S + RESAMPLER_S + STEP_S + 2.0 * _FRAME_S + anticipation_s + lookahead_s
+    held_s = NETWORK_S + RESAMPLER_S + STEP_S + VOICE_LATE_S + 2.0 * _FRAME_S + anticipation_s + lookahead_s
     return held_s + lag_s + push_ahead_s + _MARGIN_S

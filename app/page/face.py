@@ -247,7 +247,7 @@ class PageFace:
             return u
         if tape.waiting and self.feed.taken > self._taken and isinstance(self.timeline, Played):
             position = self.timeline.written - (self.feed.taken - self._taken)
-            tape.begin(self.timeline.due_at(position / PLAY_RATE_HZ))
+            tape.begin(self.timeline.heard_at(position / PLAY_RATE_HZ))
         then = tape.apply(u, due_s)
         if then is None:
             self._tape = None
