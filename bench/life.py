@@ -37,11 +37,13 @@ def voice(paths: list[Path]) -> np.ndarray:
 
 
 def spells(on: np.ndarray) -> list[tuple[int, int]]:
+    """[(first, end)) of each run of True in on[T]."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(int), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def blink_numbers(lives: list[LifeFrames], seconds: float) -> dict[str, float]:
+    """How often, how long and how evenly they blink, over `seconds` of all `lives`."""
     closing, opening, depth = [], [], []
     for life in lives:
         for first, end in spells(life.blink > 0.01):
@@ -58,6 +60,7 @@ def blink_numbers(lives: list[LifeFrames], seconds: float) -> dict[str, float]:
 
 
 def head_numbers(lives: list[LifeFrames], prosody: ProsodyFrames) -> dict[str, float]:
+    """How far and how slowly the head turns while they talk, and what share of nods and brows falls on a stress of the voice."""
     talks = prosody.talking > 0
     near = np.zeros(len(prosody), bool)
     for s in np.flatnonzero(prosody.stress):
@@ -87,6 +90,7 @@ def head_numbers(lives: list[LifeFrames], prosody: ProsodyFrames) -> dict[str, f
 
 
 def gaze_numbers(lives: list[LifeFrames]) -> dict[str, float]:
+    """How much they look at the face before them, and how long at a time."""
     on = np.concatenate([life.on_face for life in lives])
     return {
         "on_face_share": float(on.mean()),
@@ -109,6 +113,7 @@ def saccade_error() -> float:
 
 
 def measure(samples: np.ndarray) -> dict[str, float]:
+    """All numbers of the lives that hear samples[n] at 16 kHz, and what a second of them costs."""
     started = time.process_time()
     prosody = ProsodyTracker().push(samples)
     mood = EmotionLayer().advance(prosody)

@@ -51,11 +51,13 @@ MOVED_M = 3e-4
 
 
 def gap_of(log: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(time_s[T], gap_m[T]) between the lips of the simulated face, by its truth log."""
     truth = read_truth(log)
     return truth.time_s, lip_gap_m(truth.landmarks_m.astype(np.float64))
 
 
 def numbers_of(done: bytes) -> dict[str, Any]:
+    """What a command of animaface told by --json; ends the bench with its complaint when it failed."""
     if not done.strip():
         raise SystemExit("animaface told nothing: see its complaint above")
     out: dict[str, Any] = json.loads(done.splitlines()[0])
@@ -211,6 +213,7 @@ def first_movement_s(time_s: np.ndarray, gap: np.ndarray) -> float | None:
 
 
 def wait_for(log: Path) -> None:
+    """Until the simulated face writes its truth."""
     for _ in range(600):
         if log.is_file() and log.stat().st_size > 100_000:
             return
@@ -260,12 +263,14 @@ def stilled_s(time_s: np.ndarray, gap: np.ndarray) -> float:
 
 
 def free_port() -> int:
+    """One that nobody listens on now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
 
 def reached(port: int) -> ClientConnection:
+    """A connection to a live face that is about to listen there."""
     for _ in range(300):
         try:
             return connect(f"ws://127.0.0.1:{port}")
@@ -296,6 +301,7 @@ def drift() -> dict[str, float]:
 
 
 def main() -> None:
+    """Run the parts that were asked for; the others keep the numbers of their last run."""
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("face", nargs="?", default="hybrid")
     ask.add_argument("--quick", action="store_true")
@@ -331,6 +337,7 @@ def main() -> None:
 
 
 def show(found: dict[str, Any]) -> None:
+    """The table."""
     table = Table(
         title=f"live on {found['face']}, load {found['microphone']['load_average']} on {found['cores']} cores"
     )

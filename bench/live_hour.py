@@ -79,6 +79,7 @@ class Memory:
                 Console(stderr=True).print(f"minute {len(self.sizes) // _A_MINUTE}", self.sizes[-1])
 
     def stop(self) -> None:
+        """No further sample."""
         self._done.set()
 
 
@@ -132,6 +133,7 @@ def growth(sizes: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
 
 
 def told_growth(line: dict[str, float] | None) -> str:
+    """A slope in words."""
     return (
         "too short"
         if line is None
@@ -140,6 +142,7 @@ def told_growth(line: dict[str, float] | None) -> str:
 
 
 def main() -> None:
+    """Talk, count, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("face", nargs="?", default="hybrid")
     parser.add_argument("--minutes", type=float, default=5.0)

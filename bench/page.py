@@ -37,6 +37,7 @@ STILL_RAD = 0.03
 
 @contextlib.contextmanager
 def dashboard(face: str, folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """The command in a process of its own -> (address, truth log, what it counted, filled at the end)."""
     truth = folder / "truth.bin"
     command = [
         sys.executable,
@@ -61,6 +62,7 @@ def dashboard(face: str, folder: Path) -> Iterator[tuple[str, Path, dict[str, An
 
 
 def browser() -> Any:
+    """A Chromium without a window and without a GPU."""
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--enable-unsafe-swiftshader",
                      "--window-size=1280,800"):  # fmt: skip
@@ -77,6 +79,7 @@ def told_of_ticks(stolen: Stolen, folder: Path) -> dict[str, Any]:
 
 
 def wait(page: Any, what: str) -> None:
+    """Until the expression `what` is true in the page; half a minute at most."""
     end_s = time.monotonic() + 30.0
     while not page.execute_script(f"return {what}"):
         if time.monotonic() > end_s:
@@ -98,6 +101,7 @@ def stop_ms(page: Any, truth: Path) -> float:
 
 
 def measure(face: str) -> dict[str, Any]:
+    """With the real browser: drawing, first view, STOP, deadlines."""
     with (
         tempfile.TemporaryDirectory() as scratch,
         Stolen() as stolen,
@@ -164,6 +168,7 @@ def served_elsewhere(face: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Both runs, the table, the results."""
     face = sys.argv[1] if len(sys.argv) > 1 else "hybrid"
     apart, beside = served_elsewhere(face), measure(face)
     rows = Table("what", "drawn elsewhere", "Chromium without a GPU, same cores", "target", title="the page")

@@ -36,6 +36,7 @@ def cost_us(frames: int) -> float:
 
 
 def main() -> int:
+    """Every shape's cosine and size beside the reference; 1 when that is not there."""
     console = Console()
     reference = HERE.parent.parent / "shared" / "reference" / REFERENCE_NAME
     if not reference.exists():

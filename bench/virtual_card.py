@@ -99,6 +99,7 @@ class Capture:
 
     @property
     def samples(self) -> np.ndarray:
+        """[n] all that was captured so far, full scale 1, at RATE_HZ."""
         data = b"".join(self._parts)
         return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float32) / 32768.0
 
