@@ -6,6 +6,7 @@ hard rules of lip sync (after JALI), causally, inside the network's look-ahead. 
 the likelihood, so that a doubtful m narrows the lips a little and nothing hangs on the phase of the frames.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -34,19 +35,24 @@ class ClosureSettings:
     """Doubt and certainty are likelihoods of a touch; times count frames of 1/60 s; gaps are jawOpen - mouthClose.
 
     A missed m, b or p is seen at once, a narrow n hardly, so the lips are certain early: a stranger's m is
-    often heard as an n. Chosen by bench/closure.py on tuning clips and voices, and by
-    what the motors of the demo can follow.
+    often heard as an n. A clear m is over when its likelihood falls to the `fading` shares of its height (which is
+    forgotten over fading_frames), long before it is as small as a doubtful one's: else the vowel beside it is shut
+    too. Chosen by bench/closure.py on tuning clips and voices, and by what the motors of the demo can follow.
     """
 
     doubt: float = 0.08
     certain: float = 0.14
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
+    fading_doubt: float = 0.12
+    fading_certain: float = 0.3
+    fading_frames: float = 15.0
     attack_frames: float = 2.0
     hold_frames: int = 1
     release_frames: float = 2.0
     sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
+    sealed_by_jaw: float = 0.6
     teeth_gap: float = 0.04
     teeth_jaw: float = 0.09
     teeth_shrug: float = 0.20
@@ -59,12 +65,17 @@ class _Envelope:
 
     def __init__(self, settings: ClosureSettings, doubt: float, certain: float) -> None:
         self._rise, self._fall = 1.0 / settings.attack_frames, 1.0 / settings.release_frames
-        self._doubt, self._span = doubt, certain - doubt
+        self._doubt, self._certain = doubt, certain
+        self._fading_doubt, self._fading_certain = settings.fading_doubt, settings.fading_certain
+        self._height, self._kept = 0.0, math.exp(-1.0 / settings.fading_frames)
         self._recent: deque[float] = deque([0.0] * (settings.hold_frames + 1), settings.hold_frames + 1)
         self._level = 0.0
 
     def step(self, evidence: float) -> float:
-        self._recent.append(min(1.0, max(0.0, (evidence - self._doubt) / self._span)))
+        self._height = max(evidence, self._height * self._kept)
+        doubt = max(self._doubt, self._fading_doubt * self._height)
+        certain = max(self._certain, self._fading_certain * self._height)
+        self._recent.append(min(1.0, max(0.0, (evidence - doubt) / (certain - doubt))))
         wanted = max(self._recent)
         if wanted > self._level:
             self._level = min(wanted, self._level + self._rise)
@@ -115,5 +126,7 @@ class ClosureLayer:
             row[7] = max(row[7], s.teeth_shrug * bite)
         if seal > 0.0:
             row[0] -= seal * max(row[0] - s.sealed_jaw, 0.0)
-            row[1] += seal * max(row[0] - row[1] - sealed_gap, 0.0)
+            lack = seal * max(row[0] - row[1] - sealed_gap, 0.0)
+            row[0] -= s.sealed_by_jaw * lack
+            row[1] += (1.0 - s.sealed_by_jaw) * lack
             row[2:7] = [x * (1.0 - seal) for x in row[2:7]]

@@ -7,10 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
-from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
@@ -19,16 +17,16 @@ from animaface.speech.network import FORMAT
 from animaface.speech.phones import PHONES
 from animaface.speech.train.captures import VideoReader, captured_examples, load_captures
 from animaface.speech.train.corpus import SHARES, CorpusConfig, cached
-from animaface.speech.train.dataset import CHANNELS, LEARNED, example, rest_pose
+from animaface.speech.train.dataset import CHANNELS, rest_pose
 from animaface.speech.train.export import export, scale_outputs
 from animaface.speech.train.fit import FitConfig, device_group, fit
+from animaface.speech.train.gains import clips_heard, gains
 from animaface.speech.train.grid import GridSpeaker, held_out, training, validation
-from animaface.speech.train.model import ModelConfig, SpeechNet
+from animaface.speech.train.model import ModelConfig
 
 log = logging.getLogger(__name__)
 CONFIG = Path(__file__).parent / "speech.yaml"
 """What a training does when it is told nothing else."""
-LARGEST_GAIN = 8.0
 FINISH = {"real": 0.5, "varied": 0.18, "transferred": 0.12, "taught": 0.15}
 """Shares of the rows in the last steps, nearer to what was filmed; the others stay."""
 
@@ -116,8 +114,8 @@ def train(
         net, mean, sd = fit(nearer, model, last, rank=rank, world=world, begin=net)
     if rank:
         return
-    gain = gains(net, mean, sd, grid, names + tuning, recipe.variance_wanted)
-    scale_outputs(net, mean, sd * gain)
+    gain, offset = gains(clips_heard(net, mean, sd, grid, names + tuning), mean, recipe.variance_wanted)
+    scale_outputs(net, mean * gain + offset, sd * gain)
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
         "train_clips": names, "validation_clips": tuning, "held_out_rule": "sorted(names)[::9]",
@@ -131,42 +129,3 @@ def train(
         "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": LOOK_AHEAD_S, "channels": list(CHANNELS),
         "rest": dict(zip(CHANNELS, rest.tolist(), strict=True)), "training": facts,
     })  # fmt: skip
-
-
-def gains(
-    net: SpeechNet,
-    mean: NDArray[np.float32],
-    sd: NDArray[np.float32],
-    grid: GridSpeaker,
-    names: list[str],
-    wanted: float,
-) -> NDArray[np.float32]:
-    """[C] factor per curve that brings the variance within clips to `wanted` of the real one.
-
-    Averaging over what the sound does not tell costs variance; a fixed gain per shape gives it back. A few
-    clips hold most of the smiles, so the variance of every set of a hundred clips is taken, and their median.
-    Heads stay as they are: little of their motion is in the sound, and a gain would only blow up the rest.
-    """
-    real, ours = [], []
-    for name in sorted(names):
-        clip = grid.clip(name, list(LEARNED))
-        e = example(clip.samples, clip.curves, clip.weight, clip.phones)
-        with torch.no_grad():
-            curves = net(torch.from_numpy(e.features)[None], *net.initial(1))[0][0].numpy()
-        real.append(e.curves.var(axis=0))
-        ours.append(curves)
-    target = wanted * _typical(real)
-    gain = np.ones(len(CHANNELS), np.float32)
-    for factor in np.linspace(1.0, LARGEST_GAIN, 36):  # shapes stop at 0, so the variance is not the square
-        reached = _typical([np.maximum(c * sd * factor + mean, 0.0).var(axis=0) for c in ours])
-        gain[reached < target] = factor
-    gain[[c.startswith(("head", "brow")) for c in CHANNELS]] = 1.0
-    return gain
-
-
-def _typical(variances: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """[C] median over sets of about a hundred clips of their mean variance."""
-    sets = max(1, len(variances) // 100)
-    return np.asarray(
-        np.median([np.mean(variances[k::sets], axis=0) for k in range(sets)], axis=0), np.float32
-    )
