@@ -50,7 +50,7 @@ def test_reading_waits_no_longer_than_told_and_returns_what_is_there(pair: tuple
     assert line.read(10, 0.03) == b""
     assert 0.03 <= time.monotonic() - start < 0.5
     os.write(far, b"abc")
-    assert line.read(10, 0.05) == b"abc"
+    assert line.read(10, 0.3) == b"abc"
     os.write(far, b"defgh")
     assert line.read(2, 5.0) == b"de"
     line.discard_input()
@@ -96,11 +96,14 @@ def test_a_choked_line_drops_packets_at_once_and_is_an_error_when_it_stays(pair:
     _, path = pair
     line = SerialTransport(path, 1_000_000)
     packet = b"x" * 500
-    start = time.monotonic()
     while line.dropped == 0:
         line.write(packet)
-    line.write(packet)
-    assert time.monotonic() - start < 0.2
+    took_s = []
+    for _ in range(5):
+        start = time.monotonic()
+        line.write(packet)
+        took_s.append(time.monotonic() - start)
+    assert min(took_s) < 0.02
     with pytest.raises(TransportError, match="takes no more bytes"):
         write_for(line, packet, 5.0)  # a busy kernel may still take some bytes for a while
     line.close()
