@@ -38,15 +38,45 @@ class TerminalWatcher:
         )
 
 
+def rows(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what, measured) in words and units."""
+    n, log = numbers, numbers.get("log")
+    lost = n["commands_late"] + n["commands_skipped"]
+    out = [("moved by", n["motion"]), ("source", n["source"])]
+    if "synthesiser" in n:
+        out.append(("synthesiser", n["synthesiser"]))
+    out.append(("sound", n["sound"]))
+    if "sound_seconds" in n:
+        out.append(("spoken", f"{n['sound_seconds']:.1f} s, {n['holes']} holes, {n['gaps']} pauses"))
+    if "blocks_lost" in n:
+        out.append(("sound that the microphone lost", f"{n['blocks_lost']} blocks"))
+    own = f" (our own share: {n['own_share_ms']:.0f} ms)" if "own_share_ms" in n else ""
+    out += [
+        ("lips after the source", f"{n['delay_ms']:.0f} ms{own}"),
+        ("the sound's clock against ours", f"{n['drift_ppm']:+.1f} ppm"),
+        ("commands late or left out", f"{lost} of {n['commands']} ({100 * n['dropped_share']:.2f} %)"),
+        ("longest stall", f"{n['longest_stall_ms']:.0f} ms"),
+        ("from sound to motion", ", ".join(f"{part} {ms:.0f}" for part, ms in n["latency_ms"].items()) + " ms"),
+        ("talking, listening, idle", ", ".join(f"{s:.0f} s" for s in n["state_s"].values())),
+        ("deadlines missed", f"{n['missed']} of {n['ticks']} ({100 * n['missed_share']:.2f} %)"),
+        ("tick, 99th percentile", f"{n['tick_p99_ms']:.2f} ms"),
+    ]  # fmt: skip
+    if n["interrupts"]:
+        out.append(("interruptions", str(n["interrupts"])))
+    if n["control_restarts"]:
+        out.append(("control process brought back", f"{n['control_restarts']} times"))
+    if log is not None:
+        out.append(("recording", log["error"] or f"{log['path']}, {log['bytes'] / 1e6:.1f} MB"))
+    return out
+
+
 def report(numbers: Mapping[str, Any], *, as_json: bool) -> None:
     """The numbers, then DeviceError when too much was dropped."""
     why = failed(dict(numbers))
     if as_json:
         emit_json({**numbers, "failed": why})
     else:
-        skip = ("told", "dropped")
-        rows = [(name.replace("_", " "), str(value)) for name, value in numbers.items() if name not in skip]
-        table(f"{numbers['face']}: live", ("what", "measured"), rows)
+        table(f"{numbers['face']}: live", ("what", "measured"), rows(numbers))
         for text in numbers["told"]:
             err.print(text, markup=False, soft_wrap=True)
     if why:
