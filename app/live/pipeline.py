@@ -26,6 +26,9 @@ PUSH_AHEAD_S: Final = 0.02
 CAPTURED_AHEAD_S: Final = 0.006
 """The same from a microphone, where every millisecond counts: below the time between two of them, so their times
 follow those of the sound's blocks."""
+_SPARE_S: Final = 0.08
+"""So long before may leave what can't become better by waiting, because all its frames are known: a stall of that length
+goes unseen. An interruption takes it back."""
 _AT_ONCE_S: Final = 0.002
 _STALL_S: Final = 0.02
 _PIECE: Final = 1_600
@@ -93,6 +96,7 @@ class LivePipeline:
         held_s = RESAMPLER_S + STEP_S if isinstance(timeline, Played) else 0.0
         self._performer_ahead_s = NETWORK_S + performer.anticipation_s + held_s
         self._ahead_s = push_ahead_s
+        self._spare_s = _SPARE_S if isinstance(timeline, Played) else 0.0
         self._on_interrupt, self._on_state = on_interrupt, on_state
         self._ear = ear
         self._telemetry = telemetry
@@ -193,9 +197,15 @@ class LivePipeline:
             self._next_due_s += missed / RATE_HZ
         if self._ahead_s < 1.0 / RATE_HZ:
             self._next_due_s = max(self._next_due_s, now_s + 0.5 * self._ahead_s)
-        while self._next_due_s <= now_s + self._ahead_s:
+        while self._next_due_s <= now_s + self._ahead_s or self._is_known(self._next_due_s, now_s):
             self._send_one(self._next_due_s)
             self._next_due_s += 1.0 / RATE_HZ
+
+    def _is_known(self, due_s: float, now_s: float) -> bool:
+        """Whether it is near enough, and no frame that is to come changes it."""
+        if due_s > now_s + self._spare_s:
+            return False
+        return self.timeline.sound_at(due_s) + self._motors.largest_lag_s <= self._motors.newest_s
 
     def _send_one(self, due_s: float, *, replace: bool = False) -> None:
         sound_s = self.timeline.sound_at(due_s)

@@ -150,7 +150,7 @@ def test_commands_come_in_order_and_before_they_are_due(
     assert (np.diff(stage.log.due_s) > 0).all()
     given = np.array([r[1] for r in stage.log.rows])
     assert (stage.log.due_s >= given).all()
-    assert (stage.log.due_s - given <= PUSH_AHEAD_S + 1e-6).all()
+    assert (stage.log.due_s - given <= 0.08 + 1e-6).all()
 
 
 def test_an_interruption_stops_voice_and_mouth_within_100_ms_without_a_snap(
@@ -201,9 +201,23 @@ def test_a_pipeline_without_its_turn_counts_what_it_skipped(config: FaceConfig) 
     stage.clock.sleep_until_s(stage.clock.now_s() + 0.4)
     stage.run(0.5)
     counts = stage.pipeline.counts
-    assert 30 <= counts.skipped <= 45
-    assert counts.longest_stall_s == pytest.approx(0.38, abs=0.05)
+    assert 25 <= counts.skipped <= 45
+    assert counts.longest_stall_s == pytest.approx(0.35, abs=0.05)
     assert (np.diff(stage.log.due_s) > 0).all()
+
+
+def test_a_short_stall_goes_unseen(config: FaceConfig, voice: tuple[np.ndarray, int]) -> None:
+    """What no frame to come can change leaves early: a busy machine's stalls of 30 to 60 ms once cost 5 % of the commands."""
+    stage = _Stage(config)
+    stage.say(*voice)
+    stage.run(1.0)
+    for _ in range(15):
+        stage.clock.sleep_until_s(stage.clock.now_s() + 0.06)
+        stage.run(0.1)
+    counts = stage.pipeline.counts
+    assert counts.skipped == counts.late == 0
+    assert np.diff(stage.log.due_s[10:]) == pytest.approx(0.01, abs=1e-6)
+    assert (stage.log.due_s - np.array([r[1] for r in stage.log.rows]) > -1e-6)[10:].all()
 
 
 def test_a_stall_longer_than_the_delay_pauses_the_voice_and_loses_nothing(
