@@ -100,11 +100,14 @@ def test_an_agent_speaks_is_interrupted_and_the_lips_of_the_face_stop(tmp_path: 
         connection.send(json.dumps({"type": "start", "rate_hz": rate_hz}))
         for k in range(0, 6 * rate_hz, rate_hz // 10):  # faster than real time, as agents do
             connection.send(samples[k : k + rate_hz // 10].tobytes())
+        while "talking" not in str(connection.recv(timeout=60.0)):
+            pass
         time.sleep(2.5)
         connection.send(json.dumps({"type": "interrupt"}))
         interrupted_s = time.monotonic()
         _hear(connection, "interrupted")
-        time.sleep(1.2)
+        while read_truth(truth, last=1).time_s[-1] < interrupted_s + 1.2:
+            time.sleep(0.1)
         threading.Thread(target=child.terminate).start()
         out = _numbers(subprocess.CompletedProcess([], 0, child.communicate(timeout=60)[0], b""))
     assert out["interrupts"] == 1

@@ -67,6 +67,17 @@ def _wait_until_it_speaks(child: "subprocess.Popen[bytes]", truth: Path) -> None
     pytest.fail("the jaw does not move")
 
 
+def _wait_until_it_rests(truth: Path, rest: float) -> None:
+    """For half a second."""
+    end_s = time.monotonic() + 30.0
+    while time.monotonic() < end_s:
+        time.sleep(0.2)
+        time_s, shaft = _shaft(truth)
+        if np.abs(shaft[time_s > time_s[-1] - 0.5] - rest).max() < 0.03:
+            return
+    pytest.fail("the jaw does not rest")
+
+
 def test_a_killed_control_process_is_replaced_and_the_face_speaks_on(
     simulated: tuple[SimProcess, Path],
 ) -> None:
@@ -80,7 +91,7 @@ def test_a_killed_control_process_is_replaced_and_the_face_speaks_on(
     numbers = json.loads(out.splitlines()[0])
     assert numbers["control_restarts"] == 1, complaints
     time_s, shaft = _shaft(truth)
-    assert np.ptp(shaft[(time_s > killed_s + 2.0) & (time_s < killed_s + 5.0)]) > 0.05, "it speaks again"
+    assert np.ptp(shaft[(time_s > killed_s + 2.0) & (time_s < killed_s + 8.0)]) > 0.05, "it speaks again"
     assert not [r for r in running() if r.what == "control"]
 
 
@@ -93,16 +104,13 @@ def test_a_pipeline_that_hangs_lets_the_face_rest_and_one_that_wakes_drives_it_a
     _wait_until_it_speaks(child, truth)
     time_s, shaft = _shaft(truth)
     rest = float(shaft[0])
-    stopped_s = time.monotonic()
     os.kill(child.pid, signal.SIGSTOP)
-    time.sleep(4.0)
+    _wait_until_it_rests(truth, rest)
     os.kill(child.pid, signal.SIGCONT)
     woken_s = time.monotonic()
     child.communicate(timeout=60)
     time_s, shaft = _shaft(truth)
-    hung = (time_s > stopped_s + 2.8) & (time_s < woken_s - 0.1)
-    np.testing.assert_allclose(shaft[hung], rest, atol=0.03)
-    assert np.ptp(shaft[(time_s > woken_s + 0.5) & (time_s < woken_s + 4.0)]) > 0.05
+    assert np.ptp(shaft[(time_s > woken_s + 0.5) & (time_s < woken_s + 8.0)]) > 0.05
 
 
 def test_a_pipeline_that_is_killed_leaves_a_face_at_rest(simulated: tuple[SimProcess, Path]) -> None:
@@ -117,9 +125,7 @@ def test_a_pipeline_that_is_killed_leaves_a_face_at_rest(simulated: tuple[SimPro
     while [r for r in running() if r.pid == control] and time.monotonic() < end_s:
         time.sleep(0.1)
     assert not [r for r in running() if r.pid == control]
-    time.sleep(0.3)
-    _, shaft = _shaft(truth)
-    np.testing.assert_allclose(shaft[-10:], rest, atol=0.03)
+    _wait_until_it_rests(truth, rest)
 
 
 @pytest.mark.long
@@ -129,14 +135,12 @@ def test_one_that_dies_again_and_again_is_given_up(simulated: tuple[SimProcess, 
     control = ControlProcess.start(CONFIG, sim.ports)
     control.arm()
     with attended(CONFIG, control, said.append) as attendant:
-        for _ in range(MOST_REVIVALS + 1):
-            pid = control.pid
-            os.kill(pid, signal.SIGKILL)
-            end_s = time.monotonic() + 20.0
-            while attendant.failed is None and (control.pid == pid or not control.running):
+        for deaths in range(1, MOST_REVIVALS + 2):
+            os.kill(control.pid, signal.SIGKILL)
+            end_s = time.monotonic() + 40.0
+            while attendant.failed is None and len([s for s in said if "driven again" in s]) < deaths:
                 assert time.monotonic() < end_s
                 time.sleep(0.05)
-            time.sleep(1.5)
         assert isinstance(attendant.failed, DeviceError)
         assert not attendant.alive
     with pytest.raises(DeviceError):

@@ -26,6 +26,7 @@ from animaface.app.recording.log import RunLog, read_log
 from animaface.app.recording.process import Recorder
 from animaface.app.recording.writer import LogWriter
 from animaface.app.telemetry.found import find_runs
+from animaface.app.telemetry.reader import RunReader
 from animaface.app.telemetry.rows import Feedback, Fresh, Note, Shapes, SoundBlock
 from animaface.app.telemetry.writer import Telemetry
 from animaface.robot.config import load_face
@@ -259,12 +260,23 @@ def control() -> Iterator[ControlProcess]:
         yield control
 
 
+def _ticks(telemetry: Telemetry) -> int:
+    """Of the run so far."""
+    reader = RunReader(telemetry.rings)
+    ticks = len(reader.read().ticks.time_s)
+    reader.close()
+    return ticks
+
+
 def test_a_run_is_recorded_beside_it_and_found_from_outside(control: ControlProcess, tmp_path: Path) -> None:
     telemetry = Telemetry(BENCH4, control, command="test")
     assert telemetry.rings in [r.rings for r in find_runs(os.getpid())]
     with Recorder.start(tmp_path / "run.mcap", telemetry.rings) as recorder:
         telemetry.sound(time.monotonic(), np.full(3200, 0.25, np.float32))
-        time.sleep(0.6)
+        first, end_s = _ticks(telemetry), time.monotonic() + 30.0
+        while _ticks(telemetry) < first + 40:
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
     numbers = recorder.stop()
     telemetry.close()
     assert not find_runs(os.getpid())
