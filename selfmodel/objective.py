@@ -45,7 +45,7 @@ class Weights:
     brows: float = 1.5
     head: float = 0.15
     gap: float = 0.03
-    spoken_gap: float = 0.3
+    spoken_gap: float = 0.8
     closure: float = 1.0
     doubt: float = 0.05
     effort: float = 0.005
