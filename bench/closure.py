@@ -38,11 +38,11 @@ _COLUMNS: Final = [ARKIT_INDEX[n] for n in SHAPES]
 _SEED: Final = 9901
 """Texts that no training has drawn."""
 TRIED: Final = [
-    ClosureSettings(
-        doubt=doubt, certain=certain, attack_frames=frames, hold_frames=hold, release_frames=frames
-    )
-    for (doubt, certain), frames, hold in product(
-        ((0.04, 0.10), (0.08, 0.14), (0.08, 0.24), (0.12, 0.30), (0.20, 0.50)), (1.0, 2.0), (0, 1)
+    ClosureSettings(doubt=doubt, certain=certain, fading_doubt=fading, fading_certain=faded, hold_frames=hold)
+    for (doubt, certain), (fading, faded), hold in product(
+        ((0.04, 0.10), (0.08, 0.14), (0.12, 0.30), (0.20, 0.50)),
+        ((0.0, 0.0), (0.12, 0.30), (0.30, 0.60)),
+        (0, 1),
     )
 ]
 
@@ -124,14 +124,18 @@ def main() -> None:
     a = ap.parse_args()
     network = SpeechNetwork(a.weights)
     voices = groups(network, a.data)
-    table = Table("doubt, certain", "attack, hold", *voices, title="m b p / open vowels / other speech shut")
+    table = Table(
+        "doubt, certain", "fading", "hold", *voices, title="m b p / open vowels / other speech shut"
+    )
     results = []
     shipped = ClosureSettings()
     for s in [shipped, *(t for t in TRIED if t != shipped)]:
         found = {name: tried(s, items) for name, items in voices.items()}
         results.append({"settings": asdict(s), **found})
         cells = [" / ".join(f"{x:.3f}" for x in f.values()) for f in found.values()]
-        table.add_row(f"{s.doubt}, {s.certain}", f"{s.attack_frames}, {s.hold_frames}", *cells)
+        table.add_row(
+            f"{s.doubt}, {s.certain}", f"{s.fading_doubt}, {s.fading_certain}", str(s.hold_frames), *cells
+        )
     Console(width=150).print(table)
     a.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
