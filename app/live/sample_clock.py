@@ -8,6 +8,7 @@ averages the readings and follows the drift.
 import logging
 import math
 import threading
+from collections import deque
 from typing import Final
 
 _FIRST_S: Final = 2.0
@@ -17,6 +18,9 @@ _MOST_DRIFT: Final = 1e-3
 _JUMP_S: Final = 0.08
 """A reading so far off is a fault once, and a new beginning when others follow it."""
 _JUMPS: Final = 5
+_STEP_S, _STEPPED = 0.008, 24
+"""So many readings in a row that are off by more, all to the same side: the card ran dry without telling, and everything
+comes that much later. A loop that is slow enough to average would need half a minute for it."""
 _OFF_S: Final = 0.03
 """So far from the delay that was measured a card's word is not believed."""
 _FILLING, _MOST_BAD, _MOST_GOOD, _AVERAGED = 8, 25, 300, 100
@@ -36,6 +40,8 @@ class SampleClock:
         self._jumps = 0
         self._readings = 1
         self._broken = False
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_STEPPED)
+        """(error s, drift before) of the last readings."""
 
     @property
     def known(self) -> bool:
@@ -67,6 +73,8 @@ class SampleClock:
                     self._begin(position, at_s)
                 return
             self._jumps = 0
+            predicted_s += self._step_s(error_s)
+            error_s = at_s - predicted_s
             self._since_s += elapsed_s
             self._readings += 1
             tau_s = min(max(_FIRST_S, 0.5 * self._since_s), _LAST_S)
@@ -94,9 +102,24 @@ class SampleClock:
         with self._lock:
             return self._position + (at_s - self._at_s) / (1.0 + self._drift) * self.rate_hz
 
+    def _step_s(self, error_s: float) -> float:
+        """By how much the stream was found to have stepped just now; 0 almost always."""
+        self._recent.append((error_s, self._drift))
+        errors = [e for e, _ in self._recent]
+        if self._since_s < _FIRST_S or len(errors) < _STEPPED or not min(errors) * max(errors) > 0.0:
+            return 0.0
+        step_s = min(errors, key=abs)  # readings come late now and then, and never early
+        if abs(step_s) < _STEP_S:
+            return 0.0
+        self._drift = self._recent[0][1]
+        self._recent.clear()
+        self.restarts += 1
+        return step_s
+
     def _begin(self, position: float, at_s: float) -> None:
         self._position, self._at_s = position, at_s
         self._since_s, self._jumps, self._readings = 0.0, 0, 1
+        self._recent.clear()
         self._broken = False
 
 

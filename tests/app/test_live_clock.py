@@ -57,6 +57,21 @@ def test_one_wrong_reading_is_ignored_and_a_real_break_is_followed() -> None:
     assert clock.at_s(480 * 300) == pytest.approx(6.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("step_s", [0.02, 0.075])
+def test_a_card_that_ran_dry_without_telling_is_followed_at_once(step_s: float) -> None:
+    """On a busy machine a card once played the rest of its sound 75 ms later; the clock took half a minute to believe it,
+    thought that the card had slowed down, and the lips were early all that time."""
+    rng, clock, errors = np.random.default_rng(2), SampleClock(RATE_HZ), []
+    for k in range(6000):
+        true_s = 480 * k / RATE_HZ * (1.0 + 40e-6) + step_s * (k >= 3000)
+        late_s = float(rng.exponential(0.02)) if rng.random() < 0.1 else 0.0  # readings of a busy machine
+        clock.observe(480 * k, true_s + late_s + float(rng.normal(0.0, 0.001)))
+        errors.append(clock.at_s(480 * k) - true_s)
+    assert np.abs(errors[1000:3000]).max() < 0.005
+    assert np.abs(errors[3050:]).max() < 0.006
+    assert abs(clock.drift_ppm - 40.0) < 150.0
+
+
 def test_what_is_not_a_number_or_goes_backwards_does_nothing() -> None:
     clock = SampleClock(RATE_HZ)
     clock.observe(math.nan, 1.0)
