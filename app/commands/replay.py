@@ -149,6 +149,12 @@ def _on_face(
         )  # fmt: skip
 
 
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {x}" for name, x in value.items() if x not in ("", None))
+    return "; ".join(str(x) for x in value) if isinstance(value, list) else str(value)
+
+
 def _tell(numbers: dict[str, Any], differences: list[Difference], *, as_json: bool) -> None:
     same = all(d.same for d in differences)
     if as_json:
@@ -156,7 +162,9 @@ def _tell(numbers: dict[str, Any], differences: list[Difference], *, as_json: bo
         emit_json({**numbers, **more})
     else:
         rows = [
-            (name.replace("_", " "), str(value)) for name, value in numbers.items() if value not in ("", [])
+            (name.replace("_", " "), _in_words(value))
+            for name, value in numbers.items()
+            if value not in ("", [], None)
         ]
         table(f"{numbers['face']}: recording", ("what", "found"), rows)
         if differences:
