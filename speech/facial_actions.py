@@ -75,9 +75,9 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
-        "1+4+15+17, of distress with 20",
-        {"AU1": 1.0, "AU4": 0.85, "AU7": 0.15, "AU15": 1.0, "AU17": 1.0, "AU20": 0.5, "AU43": 0.28},
-        head_deg=(0.0, 4.0, 2.0), gaze_deg=(0.0, 4.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
+        "1+4+15+17, with 25",
+        {"AU1": 1.0, "AU4": 0.85, "AU15": 1.0, "AU17": 1.0, "AU25": 0.2, "AU43": 0.28},
+        head_deg=(0.0, 4.0, 4.0), gaze_deg=(0.0, 7.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
         rise_s=0.5,
     ),
     "anger": Prototype(
