@@ -98,7 +98,7 @@ def play_trajectory(
         control.rest()
         control.play()
         with attended(config, control, on_warning, log=log, sound=speaker.name) as attendant:
-            run = _Run(due_s, u, samples, shapes, speaker, attendant.telemetry, RealClock())
+            run = Playing(due_s, u, samples, shapes, speaker, attendant.telemetry, RealClock())
             speaker.start()
             try:
                 run.begin()
@@ -118,7 +118,7 @@ def play_trajectory(
                   attendant.numbers() | {"host": host})  # fmt: skip
 
 
-class _Run:
+class Playing:
     """How far the commands, the sound and the shapes have been handed over."""
 
     def __init__(

@@ -15,6 +15,7 @@ import numpy as np
 
 CARD, MONITOR = "virtual_card", "virtual_monitor"
 RATE_HZ: Final = 48_000
+_PIECE, _ASTRAY, _AROUND = 3 * RATE_HZ // 2, RATE_HZ // 2, 40
 _ALSA = """
 pcm.{card} {{ type pulse server "unix:{socket}" device "{card}" hint {{ show on description "{card}" }} }}
 pcm.{monitor} {{ type pulse server "unix:{socket}" device "{card}.monitor" hint {{ show on description "{monitor}" }} }}
@@ -79,6 +80,7 @@ class Capture:
         )  # fmt: skip
         self._parts: list[bytes] = []
         self._starts: list[float] = []
+        self._counts: list[int] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -90,6 +92,7 @@ class Capture:
             self._parts.append(data)
             count += len(data) // 2
             self._starts.append(now_s - count / RATE_HZ)
+            self._counts.append(count)
 
     def stop(self) -> None:
         """No more."""
@@ -118,7 +121,31 @@ class Capture:
 
     def heard_at_s(self, sound: np.ndarray) -> float:
         """Monotonic time at which `sound` [m] at RATE_HZ began to leave the card."""
+        return self.start_s + _found(self.samples, sound) / RATE_HZ
+
+    def heard_by_pieces(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(position_s[K] in `sound`, at_s[K] when that was heard), each piece sought by itself: a card that runs dry on a
+        busy machine plays the rest later, and a capture that loses a piece must not move the ones after it."""
         heard = self.samples
-        n = 1 << int(np.ceil(np.log2(len(heard) + len(sound))))
-        likeness = np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(sound, n)), n)[: len(heard)]
-        return self.start_s + float(np.argmax(likeness)) / RATE_HZ
+        first = _found(heard, sound)
+        position_s, at_s = [], []
+        for begin in range(0, len(sound) - _PIECE // 2, _PIECE):
+            piece = sound[begin : begin + _PIECE]
+            low = max(0, first + begin - _ASTRAY)
+            where = low + _found(heard[low : first + begin + len(piece) + _ASTRAY], piece)
+            middle = len(piece) // 2
+            position_s.append((begin + middle) / RATE_HZ)
+            at_s.append(self._at_s(where + middle))
+        return np.array(position_s), np.array(at_s)
+
+    def _at_s(self, index: int) -> float:
+        """When sample `index` was there, by the earliest of the arrivals around it."""
+        k = int(np.searchsorted(self._counts, index))
+        return min(self._starts[max(0, k - _AROUND) : k + _AROUND]) + index / RATE_HZ
+
+
+def _found(heard: np.ndarray, sound: np.ndarray) -> int:
+    """The sample of heard[n] from which sound[m] fits best."""
+    n = 1 << int(np.ceil(np.log2(len(heard) + len(sound))))
+    likeness = np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(sound, n)), n)[: len(heard)]
+    return int(np.argmax(likeness))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from animaface.app.live.sample_clock import CardTimes, SampleClock
 from animaface.app.live.speaker import find_device
 from animaface.app.live.stored_delays import stored_delay_s
+from animaface.robot import realtime
 from animaface.robot.face.errors import MissingDependencyError, TransportError
 from animaface.speech.sound import SAMPLE_RATE_HZ, MonoStream, Samples
 
@@ -86,6 +87,8 @@ class Microphone:
             self._stream = None
 
     def _take(self, block: NDArray[np.float32], frames: int, when: Any, status: Any) -> None:
+        if not self.times.readings:
+            realtime.hurry()  # this thread
         if status.input_overflow:
             self.clock.broke()
         self.lost += bool(status) + (len(self._blocks) == _MOST_BLOCKS)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from animaface.app.live.feed import PLAY_RATE_HZ, Samples
 from animaface.app.live.sample_clock import CardTimes, SampleClock
 from animaface.app.live.stored_delays import stored_delay_s
+from animaface.robot import realtime
 from animaface.robot.face.clock import Clock, RealClock
 from animaface.robot.face.errors import ConfigError, MissingDependencyError, TransportError, unknown_name
 
@@ -152,6 +153,8 @@ class CardSpeaker:
             self._stream = None
 
     def _fill(self, out: NDArray[np.float32], frames: int, when: Any, status: Any) -> None:
+        if not self.times.readings:
+            realtime.hurry()  # this thread: a card that waits for other programs runs dry
         if status.output_underflow:
             self.clock.broke()
         latency_s = float(self._stream.latency) if self._stream is not None else 0.0

@@ -15,7 +15,7 @@ from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.sample_clock import CardTimes, SampleClock
 from animaface.app.live.speaker import PlayBuffer
 from animaface.app.live.timelines import VOICE_LATE_S, Played
-from animaface.app.playback import LEAD_S, _Run
+from animaface.app.playback import LEAD_S, Playing
 from animaface.robot.face.clock import LockStepClock
 
 ANIMAFACE = [sys.executable, "-m", "animaface.app.main"]
@@ -85,7 +85,7 @@ def test_play_drifts_less_than_5_ms_in_half_an_hour(ppm: float) -> None:
     card = _Card(time_, ppm)
     card.run_to(time_.now_s())
     due_s = np.arange(-LEAD_S, 30 * 60.0, 0.1)
-    run = _Run(due_s, np.zeros((len(due_s), 1)), None, None, card, _Nobody(), time_)  # type: ignore[arg-type]
+    run = Playing(due_s, np.zeros((len(due_s), 1)), None, None, card, _Nobody(), time_)  # type: ignore[arg-type]
     run.begin()
     while run.done_s < due_s[-1]:
         run.feed(motors)

@@ -1,0 +1,170 @@
+"""Lips against the sound in virtual time: syllables by `play` and by `live`, through network, inverse, gate, drivers, bytes,
+virtual servos and MuJoCo, counted on the truth. Everything but the machine's own speed, which bench/live.py has.
+
+    python bench/lips_in_time.py [FACE] [--words 64]
+
+The same on every machine. Prints a table and writes bench/results/lips_in_time.json.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from live import event_offsets_s, gap_of_take, sound_events, syllables
+from rich.console import Console
+from rich.table import Table
+
+from animaface.app.lips import Phone, count_lips
+from animaface.app.live.feed import Feed
+from animaface.app.live.motor_stream import MotorStream, Relaxation
+from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
+from animaface.app.live.speaker import VirtualSpeaker
+from animaface.app.live.timelines import Played, needed_delay_s
+from animaface.app.motion import motion_of
+from animaface.app.playback import LEAD_S, Playing
+from animaface.app.source import load_source
+from animaface.robot.config import load_face
+from animaface.robot.control import ControlLoop
+from animaface.robot.face.clock import LockStepClock
+from animaface.robot.face.landmarks import lip_gap_m
+from animaface.robot.ring import Ring
+from animaface.robot.robot import RATE_HZ, Robot
+from animaface.robot.schedule import RingSchedule, frame_width, push_frame
+from animaface.sim.body.face import SimFace
+from animaface.sim.world import SimWorld
+from animaface.speech.perform import FILE_ANTICIPATION_S, Performer
+
+HERE = Path(__file__).parent
+_PLANT_STEP_S = 0.004
+_TICKS_A_FEED = 10
+_FINE_S = 0.001
+
+
+class VirtualFace:
+    """A simulated face and its control loop, in step."""
+
+    def __init__(self, name: str) -> None:
+        self.config, self.clock = load_face(name), LockStepClock(100.0)
+        self._plant = SimFace(self.config, seed=0, timestep_s=_PLANT_STEP_S)
+        world = SimWorld(self.config, seed=0, clock=self.clock, plant=self._plant)
+        robot = Robot(self.config, world.open, self.clock)
+        robot.connect()
+        robot.arm()
+        robot.settle(robot.neutral_u, 0.7)
+        self._ring = Ring.create(4096, frame_width(len(self.config.names)))
+        self._loop = ControlLoop(robot, RingSchedule(self._ring), self.clock)
+        self.rows: list[tuple[float, float]] = []
+        """(time s, gap m) after each tick."""
+
+    def push(self, due_s: float, u: np.ndarray, *, replace: bool = False) -> None:
+        """What the control process would get."""
+        push_frame(self._ring, due_s, self.clock.now_s(), u, replace=replace)
+
+    def tick(self) -> None:
+        """A hundredth of a second."""
+        next_s = self.clock.now_s() + 1.0 / RATE_HZ
+        self._loop.run(lambda now_s: now_s >= next_s - 1e-9)
+        self.rows.append((self.clock.now_s(), float(lip_gap_m(self._plant.landmarks_m()[None])[0])))
+
+
+class _Silent:
+    """Telemetry that nobody reads."""
+
+    def sound(self, at_s: float, samples: np.ndarray) -> None:
+        """Nobody."""
+
+    def shapes(self, sound_s: np.ndarray, at_s: np.ndarray, values: np.ndarray) -> None:
+        """Nobody."""
+
+
+def played(face: VirtualFace, wav: Path) -> float:
+    """By `play` -> when sample 0 was heard."""
+    speaker, source = VirtualSpeaker(face.clock), load_source(str(wav))
+    due_s, u = motion_of(face.config, sim=True).trajectory(source.take, LEAD_S)
+    run = Playing(due_s, u, source.samples, None, speaker, _Silent(), face.clock)
+    speaker.start()
+    run.begin()
+    ticks = 0
+    while run.done_s < due_s[-1]:
+        if ticks % _TICKS_A_FEED == 0:
+            run.feed(face)
+        face.tick()
+        ticks += 1
+    return run.start_s
+
+
+def lived(face: VirtualFace, wav: Path) -> float:
+    """By `live` from a file -> when sample 0 was heard."""
+    samples, rate_hz = soundfile.read(wav, dtype="float32")
+    feed, speaker = Feed(), VirtualSpeaker(face.clock)
+    motors = MotorStream(face.config, motion_of(face.config, sim=True))
+    delay_s = needed_delay_s(anticipation_s=FILE_ANTICIPATION_S, lookahead_s=motors.lookahead_s,
+                             lag_s=motors.largest_lag_s, push_ahead_s=PUSH_AHEAD_S)  # fmt: skip
+    line = Played(feed, speaker, delay_s)
+    pipeline = LivePipeline(line, Performer(seed=0, anticipation_s=FILE_ANTICIPATION_S), motors, face, Relaxation(face.config),
+                            face.clock)  # fmt: skip
+    speaker.start()
+    feed.begin(rate_hz)
+    feed.put(samples)
+    feed.complete()
+    while not line.all_heard(face.clock.now_s(), 0.5):
+        pipeline.step()
+        face.tick()
+    return speaker.clock.at_s(float(line.first or 0))
+
+
+def counted(
+    face: str, way: Callable[[VirtualFace, Path], float], wav: Path, phones: list[Phone]
+) -> dict[str, Any]:
+    """Offsets of meeting and parting lips by the truth."""
+    stand = VirtualFace(face)
+    start_s = way(stand, wav)
+    at_s, gap = np.array(stand.rows).T
+    time_s = np.arange(at_s[0] - start_s, at_s[-1] - start_s, _FINE_S)
+    gap = np.interp(time_s, at_s - start_s, gap)
+    gap -= float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
+    return told(time_s, gap, phones) | {"closed_share": count_lips(time_s, gap, gap, phones).closed_share}
+
+
+def told(time_s: np.ndarray, gap: np.ndarray, phones: list[Phone]) -> dict[str, Any]:
+    """The numbers of one curve of the gap."""
+    late_s, untold = event_offsets_s(time_s, gap, *sound_events(phones))
+    late = 1e3 * late_s
+    return {"events": len(late), "untold_share": untold, "mean_ms": float(late.mean()), "sd_ms": float(late.std()),
+            "latest_99_ms": float(np.quantile(late, 0.99)), "meeting_mean_ms": float(late[::2].mean()),
+            "parting_mean_ms": float(late[1::2].mean())}  # fmt: skip
+
+
+def main() -> None:
+    """Both ways, and the network's own share."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("face", nargs="?", default="hybrid")
+    ask.add_argument("--words", type=int, default=64)
+    given = ask.parse_args()
+    samples, phones = syllables(given.words, seed=4)
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "syllables.wav"
+        soundfile.write(wav, samples, 16_000)
+        found = {
+            name: counted(given.face, way, wav, phones) for name, way in (("play", played), ("live", lived))
+        }
+        found["the take alone"] = told(*gap_of_take(wav), phones)
+    table = Table("", "mean", "sd", "99 % never later", "lips meet", "lips part", "closed at b m", "events",
+                  title=f"lips against the sound on {given.face}, virtual time")  # fmt: skip
+    for name, n in found.items():
+        closed = f"{n['closed_share']:.1%}" if "closed_share" in n else ""
+        table.add_row(name, *(f"{n[k]:+.1f} ms" for k in ("mean_ms", "sd_ms", "latest_99_ms", "meeting_mean_ms", "parting_mean_ms")),
+                      closed, str(n["events"]))  # fmt: skip
+    table.add_row("target", "within 10 ms", "15 ms", "+30 ms", "", "", "", "200")
+    Console().print(table)
+    out = {"face": given.face, "words": given.words, **found}
+    (HERE / "results" / "lips_in_time.json").write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
