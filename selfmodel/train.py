@@ -2,10 +2,10 @@
 
 The sum of the linkages' curves is solved first (ridge), then everything is trained together. Error is counted in the
 blocks' components, divided by each block's motion, so that a nose that moves 3 mm counts as much as a jaw
-that moves 30. Part of the path is kept apart to stop in time.
+that moves 30. The rate comes down to nothing and every photo is learned from: a part kept apart to stop in time cost more than
+it saved (docs/selfmodel.md).
 """
 
-import copy
 import logging
 import time
 from collections.abc import Callable
@@ -45,7 +45,6 @@ class TrainOptions:
     degree: int = 4
     seen_share: float = 0.02
     ridge: float = 1e-3
-    validation_share: float = 0.08
 
 
 def train_self_model(
@@ -132,13 +131,6 @@ def _solve_linear(model: SelfModel, x: Tensor, target: Tensor, ridge: float) -> 
 
 def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress: Progress | None) -> None:
     random = np.random.default_rng(o.seed)
-    chunks = np.array_split(np.arange(len(x)), max(8, len(x) // 25))  # neighbours on the path stay together
-    held = {
-        int(c)
-        for c in random.choice(len(chunks), max(1, int(len(chunks) * o.validation_share)), replace=False)
-    }
-    check = torch.as_tensor(np.concatenate([c for i, c in enumerate(chunks) if i in held]))
-    train = torch.as_tensor(np.concatenate([c for i, c in enumerate(chunks) if i not in held]))
     optimiser = torch.optim.AdamW([
         {"params": [model.w1, model.b1, model.w2, model.b2, model.w3], "weight_decay": o.decay},
         {"params": [model.memory], "weight_decay": 0.0},
@@ -147,20 +139,13 @@ def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, [o.rate, o.rate, 0.1 * o.rate], total_steps=o.steps, pct_start=0.1
     )
-    best, kept = float("inf"), copy.deepcopy(model.state_dict())
     for step in range(o.steps):
-        pick = train[torch.as_tensor(random.integers(0, len(train), min(o.batch, len(train))))]
+        pick = torch.as_tensor(random.integers(0, len(x), min(o.batch, len(x))))
         loss = ((model.members(x[pick]) - target[pick]) ** 2).sum(dim=2).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-        if step % 100 == 99 or step == o.steps - 1:
-            with torch.no_grad():
-                error = float(((model(x[check]) / model.scale - target[check]) ** 2).sum(dim=1).mean())
-            if error < best:
-                best, kept = error, copy.deepcopy(model.state_dict())
-            if progress:
-                progress(step + 1, o.steps)
-    model.load_state_dict(kept)
+        if progress and (step % 100 == 99 or step == o.steps - 1):
+            progress(step + 1, o.steps)
