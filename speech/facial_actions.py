@@ -69,8 +69,8 @@ class Prototype:
 PROTOTYPES: Final[dict[str, Prototype]] = {
     "neutral": Prototype("no action"),
     "happiness": Prototype(
-        "6+12+25, elated joy with 1+2 (Scherer & Ellgring, Emotion 7, 2007)",
-        {"AU1": 0.4, "AU2": 0.45, "AU6": 1.0, "AU12": 1.0, "AU25": 0.4},
+        "6+7+12+25, elated joy with 1+2 (Scherer & Ellgring, Emotion 7, 2007)",
+        {"AU1": 0.4, "AU2": 0.45, "AU6": 1.0, "AU7": 0.35, "AU12": 1.0, "AU25": 0.4},
         {"AU25": -0.4},
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
