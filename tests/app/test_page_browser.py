@@ -82,10 +82,19 @@ class Stand:
         return self.wait(lambda v: v["at_s"] > then_s)
 
     def start(self) -> None:
+        """Until it is awake; a face goes back to rest whenever a busy browser is silent for too long."""
         self.wait(lambda v: v)
-        if not self.vitals()["awake"]:
-            self.click("start")
-            self.wait(lambda v: v["awake"])
+        if self.vitals()["awake"]:
+            return
+        self.click("start")
+        end_s = time.monotonic() + PATIENT_S
+        again_s = time.monotonic() + 3.0
+        while not self.vitals()["awake"]:
+            assert time.monotonic() < end_s, self.vitals()
+            if time.monotonic() > again_s:  # not by the button, which by then may mean rest
+                self.js("animaface.link.say('start')")
+                again_s += 3.0
+            time.sleep(0.05)
 
     def speak(self) -> None:
         self.click("tab-voice")
@@ -143,6 +152,10 @@ class Stand:
         while self.moved_rad(1.0) < angle_rad:
             assert time.monotonic() < end_s
             time.sleep(0.2)
+
+    def speaks_and_moves(self, angle_rad: float) -> None:
+        self.speak()
+        self.moves(angle_rad)
 
     def moved_rad(self, seconds: float) -> float:
         """The most that any shaft of the simulated face moved in the last `seconds`."""
@@ -222,7 +235,7 @@ def test_started_it_lives_is_drawn_and_keeps_its_deadlines(stand: Stand) -> None
     assert alpha == 255
     assert red > 60
     assert red > blue  # skin in the lamp's light, not the background
-    stand.driving(lambda: (stand.speak(), stand.moves(0.1)))
+    stand.driving(lambda: stand.speaks_and_moves(0.1))
     assert stand.vitals()["loop"]["missed_share"] < 0.5  # bench/page.py measures it on a quiet machine
 
 
@@ -375,7 +388,7 @@ def test_a_new_calibration_is_used_without_a_restart(stand: Stand) -> None:
     stand.press(" ")
     stand.wait(lambda v: not v["awake"])
     stand.wait_js("animaface.state.hello.motion.includes('tomorrow')")
-    stand.driving(lambda: (stand.speak(), stand.moves(0.02)))
+    stand.driving(lambda: stand.speaks_and_moves(0.02))
     stand.press(" ")
     stand.wait(lambda v: not v["awake"])
 
