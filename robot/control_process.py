@@ -79,6 +79,7 @@ class ControlProcess:
         self.restarts = 0
         self._following = True
         self._telling = threading.Lock()
+        self._asking = threading.Lock()
         n = len(self.names)
         self._frames = Ring.create(FRAME_SLOTS, frame_width(n))
         self._applied = Ring.create(APPLIED_SLOTS, applied_width(n))
@@ -252,8 +253,10 @@ class ControlProcess:
     def _numbers(self, timeout_s: float) -> dict[str, Any]:
         if self._final is not None:
             return self._final
-        self._tell(do="stats")
-        return self._await("stats", timeout_s)
+        with self._asking:
+            self._news.forget("stats")  # an answer that came after its question was given up
+            self._tell(do="stats")
+            return self._await("stats", timeout_s)
 
     def _tell(self, **fields: Any) -> None:
         if self._process.stdin is None:
