@@ -20,7 +20,7 @@ NETWORK_S: Final = 0.04
 RESAMPLER_S: Final = 0.022
 """What a resampler to 16 kHz holds back."""
 STEP_S: Final = 0.02
-VOICE_LATE_S: Final = 0.013
+VOICE_LATE_S: Final = 0.016
 """So much later than the voice are the network's lips (meeting and parting, on average; 17 ms with synthesised syllables
 of exact times, 2 ms with the demo's human voice): where the sound is ours to hold back the face is that much earlier.
 bench/lips_in_time.py measures what is left."""
