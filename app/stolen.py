@@ -20,7 +20,7 @@ class Stolen:
     """Watches for the time of a `with` block. `share`: of all processors' time; `calm`: times without it."""
 
     def __enter__(self) -> Self:
-        self._time_s, self._stolen_s = [time.monotonic()], [_stolen_s()]
+        self._time_s, self._stolen_s = [time.monotonic()], [stolen_s()]
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -35,7 +35,7 @@ class Stolen:
     def _watch(self) -> None:
         while not self._done.wait(_LOOK_S):
             self._time_s.append(time.monotonic())
-            self._stolen_s.append(_stolen_s())
+            self._stolen_s.append(stolen_s())
 
     @property
     def share(self) -> float:
@@ -63,8 +63,8 @@ class Stolen:
         }
 
 
-def _stolen_s() -> float:
-    """Since the machine's start, all processors; 0 where nobody tells."""
+def stolen_s() -> float:
+    """s, since the machine's start, all processors; 0 where nobody tells."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:

@@ -25,6 +25,7 @@ from animaface.robot.transport import OpenTransport
 LIFE_MS = 200
 STAGGER_MS = 50
 _GREET_S = 2.5  # an Arduino restarts when its port is opened and sits in its boot loader for a while
+_ARM_TRIES = 3
 _SILENT_S = 0.25
 _STATUS_EVERY = 10
 _ENABLING = 4  # flag in the answer to READ
@@ -80,32 +81,49 @@ class ServoBoardBus:
         return finish(self.enable_steps(), self._clock)
 
     def enable_steps(self) -> Steps[Mapping[str, float]]:
-        """`enable` in pieces; greets and configures anew a board that restarted."""
+        """`enable` in pieces; greets and configures anew a board that restarted, arms once more one that let go because
+        this computer stood still in between."""
         self._armed = False
+        for _ in range(_ARM_TRIES):
+            if (status := (yield from self._switch_on())) is not None:
+                break
+        else:
+            raise DeviceError(
+                f"bus {self.bus!r}: the board heard nothing for {LIFE_MS} ms while its channels came on, "
+                f"{_ARM_TRIES} times",
+                next_step="close what keeps this computer busy: animaface doctor",
+            )
+        self._lined.send(Command.SET, frames.targets(LIFE_MS, {}))
+        self._answered_s = self._clock.now_s()
+        self._stopped, self._armed, self._faults = "", True, {}
+        pulses = dict(enumerate(status.pulses_us, status.first))
+        return {a.name: a.raw_to_u(pulses[_channel(a)]) for a in self._used}
+
+    def _switch_on(self) -> Steps[Status | None]:
+        """ARM, and ENABLE until every channel is on. None: the board let go, because it heard nothing in time."""
         line = self._lined
         arm = LIFE_MS.to_bytes(2, "little")
         refused = Ack.of((yield from line.ask_steps(Command.ARM, arm))).status
         if refused in (frames.NOT_GREETED, frames.NOT_CONFIGURED):
             yield from self._greet_and_configure()
         yield from line.order_steps(Command.ARM, arm)
-        yield from line.order_steps(Command.ENABLE, struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS))
+        enable = struct.pack("<BH", frames.ALL_CHANNELS, STAGGER_MS)
+        if (yield from line.order_steps(Command.ENABLE, enable, tolerated=frames.NOT_ARMED)).status:
+            return None
         deadline_s = self._clock.now_s() + 1.0 + 2e-3 * STAGGER_MS * len(self._actuators)
         while True:
             line.send(Command.SET, frames.targets(LIFE_MS, {}))  # keeps it alive, moves nothing
             status = yield from self._status()
             if not status.flags & _ENABLING and self._all_on(status):
-                break
+                return status
             if status.state == BoardState.TRIPPED:
+                if status.reason == frames.NO_COMMAND:
+                    return None
                 why = frames.REASON_TEXT.get(status.reason, str(status.reason))
                 raise DeviceError(f"bus {self.bus!r}: the board tripped while its channels came on: {why}")
             if self._clock.now_s() > deadline_s:
                 raise DeviceError(f"bus {self.bus!r}: the board does not switch its channels on")
             yield 0.02
-        line.send(Command.SET, frames.targets(LIFE_MS, {}))
-        self._answered_s = self._clock.now_s()
-        self._stopped, self._armed, self._faults = "", True, {}
-        pulses = dict(enumerate(status.pulses_us, status.first))
-        return {a.name: a.raw_to_u(pulses[_channel(a)]) for a in self._used}
 
     def _greet_and_configure(self) -> Steps[None]:
         line = self._lined

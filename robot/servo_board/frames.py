@@ -64,6 +64,8 @@ REASON_TEXT: Final = {
     5: "duty", 6: "its main loop stood still",
 }  # fmt: skip
 NOT_GREETED, NOT_ARMED, NOT_CONFIGURED = 5, 8, 9
+NO_COMMAND: Final = 1
+"""Of REASON_TEXT."""
 ON_LOSS: Final = {"hold": 0, "park": 1, "relax": 2}
 
 

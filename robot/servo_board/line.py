@@ -70,10 +70,11 @@ class BoardLine:
             next_step="check its power and the baud rate",
         )
 
-    def order_steps(self, command: Command, payload: bytes = b"") -> Steps[Ack]:
-        """`ask_steps` for a command that is acknowledged; DeviceError when it is refused."""
+    def order_steps(self, command: Command, payload: bytes = b"", *, tolerated: int = 0) -> Steps[Ack]:
+        """`ask_steps` for a command that is acknowledged; DeviceError when it is refused, but for the status
+        `tolerated`."""
         ack = Ack.of((yield from self.ask_steps(command, payload)))
-        if ack.status:
+        if ack.status not in (0, tolerated):
             about = "" if ack.channel == 255 else f" (channel {ack.channel})"
             raise DeviceError(
                 f"the servo board refused {command.name}: {STATUS_TEXT.get(ack.status, ack.status)}{about}",

@@ -1,6 +1,7 @@
 """One suite over every bus of every shipped face: what the Bus contract promises, on virtual devices."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -75,6 +76,39 @@ def test_enable_leaves_everybody_where_it_is(case: tuple[SimWorld, Bus, str]) ->
     assert moved.max() < math.radians(3.0)
     for name, u in poses.items():
         assert -0.5 < u < 1.5, name
+
+
+def arm_haltingly(world: SimWorld, bus: Bus, stands_still_s: Callable[[int], float]) -> set[str]:
+    """Who came on, on a computer that stands still for so long after step k."""
+    steps = bus.enable_steps()
+    for k in range(10_000):
+        try:
+            wait(world, next(steps) + stands_still_s(k))
+        except StopIteration as end:
+            return set(end.value)
+    raise AssertionError("arming never ends")
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 9])
+def test_a_computer_that_stood_still_while_arming_arms_all_the_same(
+    case: tuple[SimWorld, Bus, str], at: int
+) -> None:
+    """A busy host once let go a board between ARM and ENABLE: "refused ENABLE: not armed"."""
+    world, bus, _ = case
+    bus.connect()
+    assert arm_haltingly(world, bus, lambda k: 0.3 if k == at else 0.0) == set(bus.names)
+    assert not bus.collect().stopped
+
+
+def test_a_computer_that_never_wakes_in_time_is_told_so() -> None:
+    config = load_face("bench4")
+    world = SimWorld(config, plant=FirstOrderPlant(config, seed=1))
+    (name,) = config.buses
+    bus = BUS_KINDS[config.buses[name].kind](config, name, world.open, world.clock)
+    bus.connect()
+    with pytest.raises(DeviceError, match="heard nothing for 200 ms") as told:
+        arm_haltingly(world, bus, lambda _: 0.3)
+    assert told.value.next_step
 
 
 def test_in_a_tick_nothing_waits(case: tuple[SimWorld, Bus, str]) -> None:
