@@ -6,6 +6,7 @@ tells them apart. A real machine tells zero."""
 import os
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,13 +15,16 @@ import numpy as np
 
 _LOOK_S: Final = 0.05
 _AROUND_S: Final = 0.1
+_KEPT: Final = 8192
+"""Looks that are kept: seven minutes, longer than a control process keeps its ticks."""
 
 
 class Stolen:
     """Watches for the time of a `with` block. `share`: of all processors' time; `calm`: times without it."""
 
     def __enter__(self) -> Self:
-        self._time_s, self._stolen_s = [time.monotonic()], [stolen_s()]
+        self._began = time.monotonic(), stolen_s()
+        self._looks = deque([self._began], _KEPT)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -34,18 +38,17 @@ class Stolen:
 
     def _watch(self) -> None:
         while not self._done.wait(_LOOK_S):
-            self._time_s.append(time.monotonic())
-            self._stolen_s.append(stolen_s())
+            self._looks.append((time.monotonic(), stolen_s()))
 
     @property
     def share(self) -> float:
         """Of the time of all processors together."""
-        passed_s = self._time_s[-1] - self._time_s[0]
-        return (self._stolen_s[-1] - self._stolen_s[0]) / max(passed_s * (os.cpu_count() or 1), 1e-9)
+        passed_s, taken_s = (now - then for now, then in zip(self._looks[-1], self._began, strict=True))
+        return taken_s / max(passed_s * (os.cpu_count() or 1), 1e-9)
 
     def calm(self, time_s: np.ndarray) -> np.ndarray:
         """[T] whether nothing was taken around time_s[T] (CLOCK_MONOTONIC)."""
-        at, stolen = np.array(self._time_s), np.array(self._stolen_s)
+        at, stolen = np.array(self._looks).T
         before = np.interp(time_s - _AROUND_S, at, stolen)
         return np.asarray(np.interp(time_s + _AROUND_S, at, stolen) - before < 1e-9)
 

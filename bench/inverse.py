@@ -109,16 +109,14 @@ class Job:
 def solve(job: Job) -> dict[str, Any]:
     """Errors in mm: ours, at neutral, and the best found."""
     face = Face(load_face(job.face))
-    upper = (job.target.reshape(478, 3)[:, 1]) > 0.012
-    upper[468:] = True
-    groups = _groups(face.body)
+    groups, upper = _groups(face.body), _upper(job.target)
 
     def error(y: Array) -> float:
         return float(1e3 * np.sqrt(((y - job.target) ** 2).sum() / 478))
 
     neutral, ours = error(face.from_neutral(face.body.neutral_u)), error(face.from_neutral(job.starts[0]))
     best, best_u = min((neutral, 0), (ours, 1))[0], job.starts[0]
-    for k, start in enumerate(job.starts):
+    for start in job.starts:
         u, here = start, error(face.from_neutral(start))
         for step in range(3):
             if step and here > 1.25 * best:
@@ -135,7 +133,6 @@ def solve(job: Job) -> dict[str, Any]:
             u, here = tried[int(np.argmin(errors))], min(errors)
             if here < best:
                 best, best_u = here, u
-        del k
     return {"name": job.name, "neutral_mm": neutral, "ours_mm": ours, "best_mm": best,
             "score": (ours - best) / max(neutral - best, _LEAST_MM), "best_u": best_u.round(4).tolist()}  # fmt: skip
 
@@ -153,9 +150,8 @@ class Push:
 def push(job: Push) -> dict[str, Any]:
     """Slope of done on asked, of the optimum, and the largest of any command that was tried."""
     face = Face(load_face(job.face))
-    groups, full = _groups(face.body), job.targets[-1]
-    upper = full.reshape(478, 3)[:, 1] > 0.012
-    upper[468:] = True
+    full = job.targets[-1]
+    groups, upper = _groups(face.body), _upper(full)
     rest = face.from_neutral(face.body.neutral_u)
     asked = job.targets - rest
     size = np.linalg.norm(asked[-1].reshape(478, 3), axis=1)
@@ -196,6 +192,13 @@ def pushes(config: FaceConfig, calibration: Path) -> list[Push]:
             ours = np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in asked])
             out.append(Push(name, targets.reshape(2, -1), ours, config.id))
     return out
+
+
+def _upper(landmarks: Array) -> NDArray[np.bool_]:
+    """[478] whether each of landmarks [478 * 3] belongs to the upper face: brows, lids, eyes."""
+    upper = landmarks.reshape(478, 3)[:, 1] > 0.012
+    upper[468:] = True
+    return np.asarray(upper, dtype=bool)
 
 
 def _groups(body: Body) -> list[list[int]]:

@@ -46,9 +46,13 @@ class FaceSteps:
         try:
             yield
         finally:
-            if self._recorder is not None:
-                robot, self._recorder = self._recorder.robot, None
-                robot.__exit__(None, None, None)
+            self.relax()
+
+    def relax(self) -> None:
+        """Rest and release; the next step that wants the robot arms it again."""
+        if self._recorder is not None:
+            robot, self._recorder = self._recorder.robot, None
+            robot.__exit__(None, None, None)
 
     @property
     def recorder(self) -> Recorder:

@@ -161,7 +161,7 @@ def _before_after(meta: Mapping[str, Any]) -> str:
     if not replaced:
         return told
     numbers = "".join(
-        f"<tr><td>{escape(name)}<td>{_plain(replaced['quality'].get(name))}<td>{_plain(value)}"
+        f"<tr><td>{escape(name)}<td>{_number(replaced['quality'].get(name))}<td>{_number(value)}"
         for name, value in meta["quality"].items()
     )
     return f"{told}<table><tr><th>against the calibration it replaces<th>{escape(replaced['date'])}<th>now</tr>{numbers}</table>"
@@ -235,12 +235,8 @@ def _bar(share: float, colour: str) -> str:
     return f"<div class=bar><i style='width:{width:.0f}%;background:var(--{colour})'></i></div>"
 
 
-def _plain(x: Any) -> str:
+def _number(x: Any) -> str:
     return f"{x:.3f}" if isinstance(x, float) else "&ndash;" if x is None else escape(str(x))
-
-
-def _number(x: float | None) -> str:
-    return "&ndash;" if x is None else f"{x:.3f}"
 
 
 def _percent(x: float | None) -> str:

@@ -73,8 +73,7 @@ class Session:
         with self._face.moving():
             for name, do in doing.items():
                 if name in ("self-model", "inverse"):
-                    with self._face.moving():  # rests while the machine thinks
-                        pass
+                    self._face.relax()  # rests while the machine thinks
                 if name not in skip:
                     self._step(name, do, guide=guide)
                 self._done_share += _SHARE[name]
@@ -138,8 +137,7 @@ class Session:
                 )
                 for u, how in ((by_hand, " by the hand map"), (check.held(inverse, values), ""))
             )
-            with face.moving():  # rests while the machine thinks
-                pass
+            face.relax()  # rests while the machine thinks
             reachable_m = self._reachable(done_m)
             self.work.keep("expressions", before_m=before_m, done_m=done_m, reachable_m=reachable_m)
         if not self.work.has("speech"):
@@ -147,8 +145,7 @@ class Session:
             facts = check.try_speech(face.recorder, inverse, lag_s, outcome.seen_targets(face, learned), options.speech_takes,
                                      face.progress("check: speech"))  # fmt: skip
             self.work.keep_facts("speech", facts)
-        with face.moving():  # what is left is thinking
-            pass
+        face.relax()  # what is left is thinking
         if not self.work.has("curve"):
             way = "active" if options.active else "smooth"
             rows = pose_curve(learned, face.recordings(), Recording.of(self.work.arrays("exam") or {}), options.train, way,

@@ -1,5 +1,7 @@
 """What the host took from a virtual machine, told apart from what the loop missed by itself."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,9 @@ def stolen(monkeypatch: pytest.MonkeyPatch) -> Stolen:
     """Ten seconds watched; between 4 and 5 s the host took half of one processor's time."""
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     out = Stolen()
-    out._time_s = np.arange(0.0, 10.001, 0.05).tolist()
-    out._stolen_s = (0.5 * np.clip(np.array(out._time_s) - 4.0, 0.0, 1.0)).tolist()
+    time_s = np.arange(0.0, 10.001, 0.05)
+    out._looks = deque(zip(time_s.tolist(), (0.5 * np.clip(time_s - 4.0, 0.0, 1.0)).tolist(), strict=True))
+    out._began = out._looks[0]
     return out
 
 
