@@ -70,7 +70,7 @@ class Learned:
         tensors, facts = _load(path)
         neutral_m = tensors.pop("neutral_m").double().numpy()
         model = SelfModel(Shape(**facts["shape"]))
-        model.load_state_dict(tensors)
+        model.load_state_dict({**model.state_dict(), **tensors})  # earlier versions knew fewer numbers
         return cls(model.eval(), Response(np.array(facts["delay_s"]), np.array(facts["tau_s"])),
                    History.of(facts), np.array(facts["observed"]), neutral_m)  # fmt: skip
 
@@ -82,7 +82,14 @@ def load_learned(calibration: Path, neutral_m: Array, config: FaceConfig) -> Lea
         raise CalibrationError(
             f"{calibration} is for other actuators", next_step=f"animaface calibrate {config.id}"
         )
+    cables_go_slack(model, config)
     return Learned(model, response, history, np.array(facts["observed"]), neutral_m)
+
+
+def cables_go_slack(model: SelfModel, config: FaceConfig) -> None:
+    """Tell the model which actuators pull by a cable: below its 0 nothing is pulled, however much longer it has grown."""
+    cable = torch.tensor([a.drive == "tendon" for a in config.actuators.values()])
+    model.least.copy_(torch.where(cable, 0.0, SelfModel.NO_END))
 
 
 def learn_face(

@@ -27,7 +27,7 @@ PARITY: Final = 1e-5
 """Largest difference between torch and onnxruntime that is let through, m or rad."""
 PARITY_U: Final = 5e-5
 """The same of commands, a fifth of the finest servo's step: Gauss-Newton steps multiply what float32 rounds off."""
-_LATER = ("stretch",)
+_LATER = ("stretch", "least")
 """Numbers that self-models of earlier versions don't have."""
 
 

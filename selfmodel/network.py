@@ -72,11 +72,14 @@ class SelfModel(nn.Module):
 
     CURVE_END: Final = 1.4
     """Where curves end; ranges are -1..1, memory may shift positions beyond."""
+    NO_END: Final = -10.0
 
     slip: Tensor
     """[N] ranges by which horns have slipped since the model was trained (calibration/drift.py)."""
     stretch: Tensor
     """[N] share by which actuators go further from the middle of their range than then."""
+    least: Tensor
+    """[N] where ranges end from below: a cable that is slack stands at 0 however slack it is. NO_END: nowhere."""
     seen: Tensor
     basis: Tensor
     mean: Tensor
@@ -93,6 +96,7 @@ class SelfModel(nn.Module):
         curves, nets = s.n_actuators * (s.degree + s.n_creeps), s.n_members * s.n_blocks
         self.register_buffer("slip", torch.zeros(s.n_actuators))
         self.register_buffer("stretch", torch.zeros(s.n_actuators))
+        self.register_buffer("least", torch.full((s.n_actuators,), self.NO_END))
         self.memory = nn.Parameter(torch.zeros(s.n_blocks, s.n_actuators, 2 * s.n_memories))
         self.linear = nn.Parameter(torch.zeros(s.n_blocks, curves, s.n_components))
         self.bias = nn.Parameter(torch.zeros(s.n_blocks, 1, s.n_components))
@@ -124,7 +128,7 @@ class SelfModel(nn.Module):
 
     def stands(self, q: Tensor) -> Tensor:
         """q[B, N] -> where those actuators stood for the same face when the model was trained."""
-        return q + self.slip + self.stretch * (q - 0.5)
+        return torch.maximum(q + self.slip + self.stretch * (q - 0.5), self.least)
 
     def asked(self, stands: Tensor) -> Tensor:
         """The other way round: positions [..., N] that stand there."""

@@ -81,6 +81,7 @@ class Refinement(nn.Module):
     out: Tensor
     inverse: Tensor
     free: Tensor
+    least: Tensor
     lead: Tensor
     lead_bias: Tensor
     w1: Tensor
@@ -112,6 +113,7 @@ class Refinement(nn.Module):
             "skin", torch.tensor(objective.history.skin).view(len(objective.history.skin), n)
         )
         self.register_buffer("free", observed)
+        self.register_buffer("least", model.asked(model.least))
         self.register_buffer("rest", torch.zeros(1, self.out.shape[1]))
         self.register_buffer("inverse", torch.zeros(n, n))
         self.learned = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for _ in range(steps))
@@ -157,11 +159,12 @@ class Refinement(nn.Module):
     def _pieces(self, u: Tensor) -> list[Tensor]:
         """What the positions that blocks take an actuator to be at are made of, each [B, N]; see `fold`."""
         plays, crept = straight_from(self.neutral, u, self._plays, list(self.skin))
-        return [u - self.neutral, crept, torch.relu(crept), *(p for c in plays for p in (c, torch.relu(c)))]
+        off = torch.maximum(u, self.least) - torch.maximum(self.neutral, self.least)
+        return [off, crept, torch.relu(crept), *(p for c in plays for p in (c, torch.relu(c)))]
 
     def _slopes(self, u: Tensor, pieces: list[Tensor]) -> Tensor:
         """[B, pieces * N] slope of each piece in the command."""
-        one = torch.ones_like(u)
+        one = (u >= self.least).to(u.dtype)
         skin = skin_slope(u, list(self.skin))
         out = [one, skin, skin * (pieces[1] > 0.0)]
         for r, c in zip(self._plays, pieces[3::2], strict=True):

@@ -21,6 +21,7 @@ def wild_objective() -> Objective:
         for p in (model.linear, model.w3, model.memory):
             p.copy_(0.3 * torch.randn(p.shape))
         model.slip[1], model.stretch[2] = 0.1, -0.2
+        model.least[3] = 0.5  # a cable that is slack at rest and in one of two poses
         model.seen.copy_(torch.relu(torch.rand(model.seen.shape) - 0.3))
         model.basis.copy_(torch.randn(model.basis.shape) / model.basis.shape[1] ** 0.5)
         model.scale.fill_(2e-3)
