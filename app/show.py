@@ -68,7 +68,7 @@ def _count(source: Source, log: Path, start_s: float) -> lips.LipNumbers | None:
     from animaface.sim.truth import read_truth
 
     truth = read_truth(log)
-    time_s = truth.time_s - start_s
+    time_s = truth.seen_s - start_s
     gap = lip_gap_m(truth.landmarks_m.astype(np.float64))
     at_rest = (time_s > -0.6 * LEAD_S) & (time_s < -0.1 * LEAD_S)
     sealed = float(np.median(gap[at_rest])) if at_rest.any() else float(gap.min())
@@ -82,8 +82,8 @@ def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record:
     from animaface.sim.truth import read_truth
 
     truth = read_truth(log)
-    keep = (truth.time_s >= start_s - LEAD_S / 2) & (truth.time_s <= start_s + source.take.duration_s + 0.3)
-    time_s = truth.time_s[keep]
+    keep = (truth.seen_s >= start_s - LEAD_S / 2) & (truth.seen_s <= start_s + source.take.duration_s + 0.3)
+    time_s = truth.seen_s[keep]
     record.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as bar:
         task = bar.add_task(f"drawing {record}", total=1.0)

@@ -1,9 +1,11 @@
-"""A face ages and is learned again from 50 poses: python bench/ageing.py [--face hybrid]
+"""A face ages and is learned again from 50 poses: python bench/ageing.py [--face hybrid] [--seeds 0 1 2]
 
 The calibrated simulated face gets cables stretched by 10 % of their travel, one horn moved by one tooth and skin
 20 % softer (each alone, then all at once). Drift is looked for in 25 frames; 50 poses seen by the simulated eye adapt
 the self-model. Errors are counted on the truth, on the fixed test path (swings and two takes): the young face
 with its model, the aged face with the old model, and with the adapted one. Given back: (old - new) / (old - young).
+Seed 0 of a shipped face brings its calibration; other seeds are other faces, and are learned first as a session does
+(2,000 poses, four minutes of a core; kept under out/ for the next run).
 """
 
 import argparse
@@ -15,21 +17,52 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from animaface.app.simulated import SimulatedDetector
+from animaface.app.simulated import SimulatedDetector, simulated_stand
 from animaface.calibration import drift, folder
-from animaface.calibration.learn import Learned, load_learned
+from animaface.calibration.face_steps import FaceSteps
+from animaface.calibration.learn import Learned, learn_face, load_learned
+from animaface.calibration.options import Options, Stand
 from animaface.calibration.paths import Body, exam_path
+from animaface.calibration.prompter import ScriptedPrompter
 from animaface.calibration.recording import Recorder, Recording
+from animaface.calibration.work import Work
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.clock import LockStepClock
 from animaface.robot.robot import Robot
 from animaface.selfmodel.score import score
+from animaface.selfmodel.train import TrainOptions
 from animaface.sim.body.ageing import Ageing
 from animaface.sim.body.face import SimFace
 from animaface.sim.world import SimWorld
 
-OUT = Path(__file__).resolve().parent / "results" / "ageing.json"
+HERE = Path(__file__).resolve().parent
+OUT = HERE / "results" / "ageing.json"
+WORK = HERE.parent / "out" / "bench_ageing"
 POSES = 50
+
+
+def calibrated(config: FaceConfig, seed: int) -> Learned:
+    """What a calibration knows of this simulated face in its youth: the shipped one, or one made here."""
+    if seed == 0 and (where := folder.shipped_folder(config.id)).is_dir():
+        meta = folder.load(where, config)
+        return load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config)
+    kept = WORK / f"{config.id}_{seed}.safetensors"
+    if not kept.is_file():
+        made, options = simulated_stand(config, seed=seed), Options(seed=seed)
+        stand = Stand(config, made.open_robot, made.detector, made.clock, ScriptedPrompter())
+        work = Work(WORK / f"{config.id}_{seed}")
+        work.begin({"seed": seed})
+        steps = FaceSteps(stand, work, options)
+        with steps.moving():
+            steps.neutral()
+            steps.lags()
+            steps.babbling()
+        neutral = work.arrays("neutral") or {}
+        learned = learn_face(steps.recordings(), steps.response(), steps.observed(), neutral["landmarks_m"],
+                             TrainOptions(seed=seed), lambda done, total: None)  # fmt: skip
+        learned.save(kept)
+        work.clear()
+    return Learned.load(kept)
 
 
 def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:

@@ -26,6 +26,7 @@ from animaface.robot.face.take import Take
 from animaface.speech.closure import ClosureLayer, ClosureSettings
 from animaface.speech.features import features_of
 from animaface.speech.network import NetworkOutput, SpeechNetwork
+from animaface.speech.onestep import OneStep
 from animaface.speech.phones import BILABIAL, phone_class
 from animaface.speech.train.espeak import shared_espeak
 from animaface.speech.train.festival import festival, installed, texts_of
@@ -59,7 +60,7 @@ class Heard:
 
 def heard(network: SpeechNetwork, spoken: Spoken, real: NDArray[np.float32] | None = None) -> Heard:
     """The network's output without the layer."""
-    output, _ = network.run(features_of(spoken.samples), network.initial_state())
+    output = OneStep(network).run(features_of(spoken.samples))
     curves = np.zeros((len(output.curves), N_CHANNELS), np.float32)
     curves[:, network.columns] = output.curves
     return Heard(curves, output, spoken.phones, real)

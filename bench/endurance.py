@@ -199,7 +199,7 @@ def bounds(config: FaceConfig, low_u: Array, high_u: Array, share: Array) -> dic
 def bounds_of_log(config: FaceConfig, path: Path, since_s: float, speed: Array) -> dict[str, Any]:
     """The same from a truth log, speeds over 25 ms."""
     truth = read_truth(path)
-    after = truth.time_s > since_s
+    after = truth.seen_s > since_s
     actuators = config.actuators.values()
     zero = np.array([shaft_rad_to_u(a, 0.0) for a in actuators])
     per_rad = np.array([shaft_rad_to_u(a, 1.0) for a in actuators]) - zero

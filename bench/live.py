@@ -30,7 +30,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from animaface.app.lips import BILABIALS, CLOSED_M, OPEN_VOWELS, Phone, count_lips
 from animaface.app.live.sample_clock import SampleClock
-from animaface.app.recording.log import read_log
 from animaface.app.stolen import Stolen
 from animaface.robot.face.landmarks import lip_gap_m
 from animaface.selfmodel.rig import default_rig
@@ -49,13 +48,12 @@ SCHEDULING = {os.SCHED_OTHER: "usual", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR:
 STILL_M = 5e-4
 _LONGEST_S = 0.3
 MOVED_M = 3e-4
-_JAW, _STEP_S, _BEHIND_S = "jaw_open", 0.005, 0.0125
 
 
 def gap_of(log: Path) -> tuple[np.ndarray, np.ndarray]:
     """(time_s[T], gap_m[T]) between the lips of the simulated face, by its truth log."""
     truth = read_truth(log)
-    return truth.time_s, lip_gap_m(truth.landmarks_m.astype(np.float64))
+    return truth.seen_s, lip_gap_m(truth.landmarks_m.astype(np.float64))
 
 
 def numbers_of(done: bytes) -> dict[str, Any]:
@@ -93,14 +91,14 @@ def lips_against_sound(
 ) -> dict[str, Any]:
     """Syllables by `play` or `live` through the virtual card; the sound's time is that of the capture, piece by piece."""
     samples, phones = syllables(words, seed=4)
-    wav, log, run = scratch / "syllables.wav", scratch / f"{command}.bin", scratch / f"{command}.mcap"
+    wav, log = scratch / "syllables.wav", scratch / f"{command}.bin"
     soundfile.write(wav, samples, 16_000)
     source = [str(wav)] if command == "play" else ["--source", str(wav)]
     capture = Capture(card)
     try:
         with Stolen() as stolen:
             done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
-                               "--log", str(run), "--output", CARD], env=dict(card), stdout=subprocess.PIPE, check=False)  # fmt: skip
+                               "--output", CARD], env=dict(card), stdout=subprocess.PIPE, check=False)  # fmt: skip
     finally:
         capture.stop()
     numbers = numbers_of(done.stdout)
@@ -111,9 +109,7 @@ def lips_against_sound(
     sealed = float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
     lips = count_lips(time_s, gap - sealed, gap - sealed, phones)
     closures, releases = sound_events(phones)
-    behind_s = behind(run, log)
-    in_time = np.abs(np.interp(closures + np.interp(closures, position_s, later_s), *behind_s)) < _BEHIND_S
-    late_s, untold = event_offsets_s(time_s, gap - sealed, closures[in_time], releases[in_time])
+    late_s, untold = event_offsets_s(time_s, gap - sealed, closures, releases)
     offsets = 1e3 * late_s
     own = 1e3 * event_offsets_s(*gap_of_take(wav), *sound_events(phones))[0]
     told = {k: numbers[k] for k in ("ticks", "missed_share", "dropped_share", "drift_ppm") if k in numbers}
@@ -121,35 +117,11 @@ def lips_against_sound(
     if "first_heard_s" in numbers:
         told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - float(np.median(later_s)))
     told["card_ran_dry_ms"] = 1e3 * float(np.ptp(later_s))
-    told["face_behind_real_time"] = {
-        "events_left_out": int((~in_time).sum()),
-        "worst_ms": 1e3 * float(np.abs(behind_s[1]).max()),
-    }
+    told["face_behind_real_time_ms"] = 1e3 * float(read_truth(log).lag_s.max())
     return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets), "untold_share": untold,
             "mean_ms": float(offsets.mean()), "sd_ms": float(offsets.std()), "latest_99_ms": float(np.quantile(offsets, 0.99)),
             "median_ms": float(np.median(offsets)), "take_alone": {"mean_ms": float(own.mean()), "sd_ms": float(own.std()),
             "latest_99_ms": float(np.quantile(own, 0.99))}, **told}  # fmt: skip
-
-
-def behind(run: Path, truth: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(at_s[K], by how much the simulated face was behind real time around then, s): a machine that is too busy for the
-    simulation lets it fall behind by up to a quarter of a second, and its truth then moves that much too early."""
-    log, seen = read_log(run), read_truth(truth)
-    at_s = np.arange(log.time_s[0], log.time_s[-1], _STEP_S)
-    sent = np.interp(at_s, log.time_s, log.applied_u[:, log.actuators.index(_JAW)])
-    done = np.interp(at_s, seen.time_s, seen.shaft_rad[:, seen.meta["names"].index(_JAW)])
-    width, most = round(2.0 / _STEP_S), round(0.3 / _STEP_S)
-    middle_s, lag_s = [], []
-    for first in range(most, len(at_s) - width - most, width // 4):
-        want = sent[first : first + width] - sent[first : first + width].mean()
-        if want.std() < 0.01:
-            continue
-        likeness = [
-            abs(np.corrcoef(want, done[first + k : first + k + width])[0, 1]) for k in range(-most, most)
-        ]
-        middle_s.append(at_s[first + width // 2])
-        lag_s.append((int(np.argmax(likeness)) - most) * _STEP_S)
-    return np.array(middle_s), np.median(lag_s) - np.array(lag_s)
 
 
 def gap_of_take(wav: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -96,7 +96,7 @@ def stop_ms(page: Any, truth: Path) -> float:
     time.sleep(3.0)
     log = read_truth(truth)
     moving = np.abs(log.shaft_rad - log.shaft_rad[-1]).max(axis=1) > STILL_RAD
-    after = log.time_s[moving & (log.time_s > pressed_s)]
+    after = log.seen_s[moving & (log.seen_s > pressed_s)]
     return 1e3 * float(after[-1] - pressed_s) if len(after) else 0.0
 
 

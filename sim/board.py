@@ -89,6 +89,12 @@ class VirtualBoard:
                 self.plant.set_drive(actuator.name, Drive(goal))
         self._seen = pulses
 
+    def postpone(self, by_s: float) -> None:
+        """Time that the simulation left out does not pass for the board."""
+        self._origin_s += by_s
+        if self._hung_until_s > 0.0:
+            self._hung_until_s += by_s
+
     # --- faults ---
 
     def reset(self, now_s: float, cause: int = 4) -> None:

@@ -37,7 +37,7 @@ from animaface.sim.wire import BITS_PER_BYTE
 from animaface.sim.world import PERIOD_S, SimWorld, default_plant
 
 PLANTS: Final = ("auto", "mujoco", "first-order")
-_GIVE_UP_S: Final = 0.25  # further behind than this, time is left out rather than made up for
+_GIVE_UP_S: Final = 0.1  # further behind than this, time is left out: half of what a board waits for its host
 _BURST_S: Final = PERIOD_S  # at most so much physics between two looks at the lines
 _PARENT_CHECK_S: Final = 1.0
 
@@ -98,18 +98,29 @@ class SimServer:
             for device in self.world.devices.values():
                 if device.wire.plugged and (reply_s := device.wire.next_output_s()) is not None:
                     due_s = min(due_s, reply_s)
-            self._wait(due_s)
+            ready = self._wait(due_s)
+            self._leave_out(self._clock.now_s())
+            self._take(ready)
             now_s = self._clock.now_s()
             self._answer(now_s)
-            self._step(now_s)
+            self.world.advance(min(now_s, self.world.now_s + 1.01 * _BURST_S), now_s)
             self._check_parent(now_s)
 
-    def _wait(self, due_s: float) -> None:
-        masters = {line.master: name for name, line in self.lines.items() if line.master >= 0}
-        watched = [*masters, self._wake_read]
+    def _wait(self, due_s: float) -> list[int]:
+        watched = [line.master for line in self.lines.values() if line.master >= 0] + [self._wake_read]
         if self._commands is not None:
             watched.append(self._commands)
-        ready, _, _ = select.select(watched, [], [], max(0.0, due_s - self._clock.now_s()))
+        return select.select(watched, [], [], max(0.0, due_s - self._clock.now_s()))[0]
+
+    def _leave_out(self, now_s: float) -> None:
+        """Before bytes that waited are heard: a simulation that stood still is no host that fell silent."""
+        behind_s = now_s - self.world.now_s - PERIOD_S
+        self._lag_max_s = max(self._lag_max_s, behind_s)
+        if behind_s > _GIVE_UP_S:
+            self._skipped_s += self.world.skip(now_s)
+
+    def _take(self, ready: list[int]) -> None:
+        masters = {line.master: name for name, line in self.lines.items() if line.master >= 0}
         for fd in ready:
             if fd in masters:
                 self._hear(masters[fd])
@@ -129,13 +140,6 @@ class SimServer:
                 continue
             if (reply_s := device.wire.next_output_s()) is not None and reply_s <= now_s:
                 self.lines[name].write(device.fetch(1 << 16, now_s))
-
-    def _step(self, now_s: float) -> None:
-        behind_s = now_s - self.world.now_s - PERIOD_S
-        self._lag_max_s = max(self._lag_max_s, behind_s)
-        if behind_s > _GIVE_UP_S:
-            self._skipped_s += self.world.skip(now_s)
-        self.world.advance(min(now_s, self.world.now_s + 1.01 * _BURST_S))
 
     def _check_parent(self, now_s: float) -> None:
         """A pipe's end is not enough: a forked sibling may keep it open after the parent's death."""

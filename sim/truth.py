@@ -21,7 +21,7 @@ from animaface.sim.plant import Plant
 
 Array = NDArray[np.float64]
 
-MAGIC: Final = b"ANIMAFACE-TRUTH-1\n"
+MAGIC: Final = b"ANIMAFACE-TRUTH-2\n"
 _FLUSH_S: Final = 0.25
 
 
@@ -30,7 +30,10 @@ class Truth:
     """A truth log in memory. `snapshot` is whatever the plant needs to draw the moment ([T, 0]: nothing)."""
 
     time_s: Array
-    """[T] CLOCK_MONOTONIC in real time, virtual time in lock-step, s."""
+    """[T] simulated time on the scale of CLOCK_MONOTONIC in real time, virtual time in lock-step, s."""
+    lag_s: Array
+    """[T] how far the simulation was behind real time then, s: 0 in lock-step, up to a control period on a free
+    machine, more on a loaded one."""
     landmarks_m: NDArray[np.float32]
     """[T, 478, 3] head frame, m."""
     head_rad: Array
@@ -41,6 +44,12 @@ class Truth:
     """[T, k]"""
     meta: dict[str, Any]
     """face, names, config (as JSON), seed, rate_hz, plant."""
+
+    @property
+    def seen_s(self) -> Array:
+        """[T] when somebody beside the face would have seen it so, s. Commands act as soon as they arrive, so on a
+        machine that falls behind `time_s` alone would show lips early."""
+        return self.time_s + self.lag_s
 
 
 class TruthLog:
@@ -72,8 +81,8 @@ class TruthLog:
         """Whether a record is wanted at `now_s`."""
         return self._next_s is None or now_s >= self._next_s - 1e-9
 
-    def record(self, plant: Plant, now_s: float) -> None:
-        """Append the plant's state as of `now_s`."""
+    def record(self, plant: Plant, now_s: float, lag_s: float = 0.0) -> None:
+        """Append the plant's state as of `now_s`, reached `lag_s` later in real time."""
         if self._file is None:
             return
         take = getattr(plant, "snapshot", None)
@@ -81,6 +90,7 @@ class TruthLog:
         dtype = self._dtype or self._begin(plant, len(snapshot))
         row = np.zeros(1, dtype)
         row["time_s"] = now_s
+        row["lag_s"] = lag_s
         row["landmarks_m"][0] = plant.landmarks_m()
         row["head_rad"][0] = plant.head_rad()
         row["shaft_rad"][0] = plant.angles_rad()
@@ -119,7 +129,7 @@ class TruthLog:
 
 def _record(n: int, k: int) -> np.dtype[np.void]:
     return np.dtype(
-        [("time_s", "<f8"), ("landmarks_m", "<f4", (N_LANDMARKS, 3)), ("head_rad", "<f8", (3,)),
+        [("time_s", "<f8"), ("lag_s", "<f8"), ("landmarks_m", "<f4", (N_LANDMARKS, 3)), ("head_rad", "<f8", (3,)),
          ("shaft_rad", "<f8", (n,)), ("snapshot", "<f8", (k,))]
     )  # fmt: skip
 
@@ -142,7 +152,7 @@ def _read(f: BinaryIO, path: Path, last: int | None) -> Truth:
     at = len(MAGIC) + 4
     raw = f.read(at)
     if not raw.startswith(MAGIC) or len(raw) < at:
-        raise InputError(f"{path}: not a truth log (or one without a record yet)")
+        raise InputError(f"{path}: not a truth log of this version of Animaface (or one without a record yet)")
     size = struct.unpack("<I", raw[len(MAGIC) : at])[0]
     header = f.read(size)
     if len(header) < size:
@@ -156,6 +166,7 @@ def _read(f: BinaryIO, path: Path, last: int | None) -> Truth:
     rows = np.frombuffer(f.read(count * dtype.itemsize), dtype, count)
     return Truth(
         time_s=rows["time_s"].copy(),
+        lag_s=rows["lag_s"].copy(),
         landmarks_m=rows["landmarks_m"].copy(),
         head_rad=rows["head_rad"].copy(),
         shaft_rad=rows["shaft_rad"].copy(),

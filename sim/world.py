@@ -123,8 +123,8 @@ class SimWorld:
         """How long body and devices have lived."""
         return self._ticks * PERIOD_S
 
-    def advance(self, to_s: float) -> None:
-        """Bring body and devices to `to_s`."""
+    def advance(self, to_s: float, real_s: float | None = None) -> None:
+        """Bring body and devices to `to_s`; `real_s`: what the clock says, where that may be later."""
         target = int((to_s - self._origin_s) / PERIOD_S + 1e-6)
         while self._ticks < target:
             self._ticks += 1
@@ -133,17 +133,18 @@ class SimWorld:
             for device in self.devices.values():
                 device.advance(now_s, PERIOD_S)
             if self.truth is not None and self.truth.due(now_s):
-                self.truth.record(self.plant, now_s)
+                self.truth.record(self.plant, now_s, 0.0 if real_s is None else max(0.0, real_s - now_s))
 
     def skip(self, to_s: float) -> float:
-        """Leave time out that could not be simulated (real time only): later periods come at once.
+        """Leave time out that could not be simulated (real time only), for body and devices alike.
 
         Returns how much was left out, s.
         """
-        behind_s = to_s - self.now_s
-        whole = int(behind_s / PERIOD_S)
-        self._origin_s += whole * PERIOD_S
-        return whole * PERIOD_S
+        left_out_s = int((to_s - self.now_s) / PERIOD_S) * PERIOD_S
+        self._origin_s += left_out_s
+        for device in self.devices.values():
+            device.postpone(left_out_s)
+        return left_out_s
 
     # --- faults ---
 

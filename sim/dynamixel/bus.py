@@ -96,6 +96,10 @@ class VirtualDynamixelBus:
             for servo in self.servos:
                 servo.watch(now_s)
 
+    def postpone(self, by_s: float) -> None:
+        """Time that the simulation left out does not pass for the servos' watchdogs."""
+        self.last_instruction_s += by_s
+
     # --- instructions ---
 
     def _obey(self, instruction: Instruction, at_s: float) -> None:

@@ -24,6 +24,8 @@ from animaface.robot.face.errors import AnimafaceError
 from animaface.robot.serial_transport import SerialTransport
 from animaface.sim.process import SimProcess
 
+pytestmark = pytest.mark.realtime
+
 NEW = ("ports", "init", "setup-motors", "setup-board", "jog", "stop")
 
 

@@ -106,15 +106,15 @@ def test_an_agent_speaks_is_interrupted_and_the_lips_of_the_face_stop(tmp_path: 
         connection.send(json.dumps({"type": "interrupt"}))
         interrupted_s = time.monotonic()
         _hear(connection, "interrupted")
-        while read_truth(truth, last=1).time_s[-1] < interrupted_s + 1.2:
+        while read_truth(truth, last=1).seen_s[-1] < interrupted_s + 1.2:
             time.sleep(0.1)
         threading.Thread(target=child.terminate).start()
         out = _numbers(subprocess.CompletedProcess([], 0, child.communicate(timeout=60)[0], b""))
     assert out["interrupts"] == 1
     seen = read_truth(truth)
     gap = lip_gap_m(seen.landmarks_m.astype(np.float64))
-    before = gap[(seen.time_s > interrupted_s - 1.5) & (seen.time_s < interrupted_s)]
-    after = gap[(seen.time_s > interrupted_s + 0.4) & (seen.time_s < interrupted_s + 1.1)]
+    before = gap[(seen.seen_s > interrupted_s - 1.5) & (seen.seen_s < interrupted_s)]
+    after = gap[(seen.seen_s > interrupted_s + 0.4) & (seen.seen_s < interrupted_s + 1.1)]
     assert np.ptp(before) > 1.5e-3, "it did not speak"
     assert np.ptp(after) < 0.25 * np.ptp(before)
 

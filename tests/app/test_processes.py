@@ -36,7 +36,7 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
 
 def _shaft(truth: Path) -> tuple[np.ndarray, np.ndarray]:
     seen = read_truth(truth)
-    return seen.time_s, seen.shaft_rad[:, JAW]
+    return seen.seen_s, seen.shaft_rad[:, JAW]
 
 
 def _speak(sim: SimProcess, *more: str) -> "subprocess.Popen[bytes]":

@@ -268,6 +268,7 @@ def _ticks(telemetry: Telemetry) -> int:
     return ticks
 
 
+@pytest.mark.realtime
 def test_a_run_is_recorded_beside_it_and_found_from_outside(control: ControlProcess, tmp_path: Path) -> None:
     telemetry = Telemetry(BENCH4, control, command="test")
     assert telemetry.rings in [r.rings for r in find_runs(os.getpid())]
@@ -289,6 +290,7 @@ def test_a_run_is_recorded_beside_it_and_found_from_outside(control: ControlProc
     assert log.about["command"] == "test"
 
 
+@pytest.mark.realtime
 def test_a_recorder_that_is_killed_leaves_what_it_had(control: ControlProcess, tmp_path: Path) -> None:
     telemetry = Telemetry(BENCH4, control)
     path = tmp_path / "killed.mcap"
@@ -307,6 +309,7 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(control: ControlProcess, t
     assert len(log.sound) > 10
 
 
+@pytest.mark.realtime
 def test_a_recorder_that_dies_is_replaced_and_that_is_said(control: ControlProcess, tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "run.mcap"

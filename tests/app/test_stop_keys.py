@@ -79,6 +79,7 @@ def test_nothing_is_read_where_there_is_no_terminal() -> None:
     assert b"went on" in done.stdout
 
 
+@pytest.mark.realtime
 def test_space_stops_a_playing_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     time_s = np.arange(0.0, 60.0, 0.1)

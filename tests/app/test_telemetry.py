@@ -14,6 +14,8 @@ from animaface.robot.control_process import ControlProcess
 from animaface.robot.face.arkit import N_CHANNELS
 from animaface.sim.process import SimProcess
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def control() -> Iterator[ControlProcess]:

@@ -48,7 +48,7 @@ def test_lips_move_with_the_sound_that_leaves_the_card(
         pytest.skip(f"this machine is too busy to be measured: the capture lost {capture.lost_s:.2f} s")
     assert numbers["first_heard_s"] == pytest.approx(heard_s, abs=0.05)
     seen = read_truth(truth)
-    time_s = seen.time_s - heard_s
+    time_s = seen.seen_s - heard_s
     gap = lip_gap_m(seen.landmarks_m.astype(np.float64))
     gap = gap - float(np.median(gap[(time_s > -0.4) & (time_s < -0.1)]))
     phones = [p for p in read_phones(DEMO.with_suffix(".phones.json")) if p.end_s < 3.9]

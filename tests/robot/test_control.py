@@ -128,6 +128,7 @@ def push_wave(control: ControlProcess, seconds: float) -> float:
     return start_s
 
 
+@pytest.mark.realtime
 def test_the_process_plays_what_is_pushed(simulation: SimProcess) -> None:
     with ControlProcess.start(load_face("bench4"), simulation.ports) as control:
         ready = control.wait_ready()
@@ -148,6 +149,25 @@ def test_the_process_plays_what_is_pushed(simulation: SimProcess) -> None:
     assert control.stop() == stats
 
 
+@pytest.mark.realtime
+def test_a_simulation_that_stood_still_is_no_host_that_fell_silent() -> None:
+    """A real board goes on hearing its host while another process of the computer stands still."""
+    with (
+        SimProcess.start("bench4", plant="first-order") as sim,
+        ControlProcess.start(load_face("bench4"), sim.ports) as control,
+    ):
+        control.arm()
+        for pause_s in (0.15, 0.22, 0.24):
+            os.kill(sim.pid, signal.SIGSTOP)
+            time.sleep(pause_s)
+            os.kill(sim.pid, signal.SIGCONT)
+            time.sleep(0.5)
+        _, events = control.health()
+        assert not [text for _, text in events if "no command" in text]
+        control.stop()
+        assert sim.stop()["skipped_s"] == pytest.approx(0.61, abs=0.1)
+
+
 def test_a_missing_port_is_raised_in_the_parent_with_what_to_do() -> None:
     with (
         pytest.raises(TransportError, match="no such port") as told,
@@ -157,6 +177,7 @@ def test_a_missing_port_is_raised_in_the_parent_with_what_to_do() -> None:
     assert told.value.next_step
 
 
+@pytest.mark.realtime
 def test_a_frame_of_the_wrong_size_is_refused(simulation: SimProcess) -> None:
     with ControlProcess.start(load_face("bench4"), simulation.ports) as control:
         with pytest.raises(InputError, match=r"u\[4\]"):
@@ -164,6 +185,7 @@ def test_a_frame_of_the_wrong_size_is_refused(simulation: SimProcess) -> None:
         control.wait_ready()
 
 
+@pytest.mark.realtime
 def test_two_processes_cannot_have_one_port(simulation: SimProcess) -> None:
     with ControlProcess.start(load_face("bench4"), simulation.ports) as first:
         first.wait_ready()
@@ -173,6 +195,7 @@ def test_two_processes_cannot_have_one_port(simulation: SimProcess) -> None:
         assert first.running
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_means_rest_and_release(simulation: SimProcess, ending: signal.Signals) -> None:
     control = ControlProcess.start(load_face("bench4"), simulation.ports)
@@ -187,6 +210,7 @@ def test_a_signal_means_rest_and_release(simulation: SimProcess, ending: signal.
     assert stats.ticks > 100
 
 
+@pytest.mark.realtime
 def test_the_child_ends_when_its_parent_is_gone(simulation: SimProcess) -> None:
     """The parent's end of the pipe closes when it dies, however it dies."""
     control = ControlProcess.start(load_face("bench4"), simulation.ports)
@@ -199,6 +223,7 @@ def test_the_child_ends_when_its_parent_is_gone(simulation: SimProcess) -> None:
     control._end()
 
 
+@pytest.mark.realtime
 def test_a_killed_process_is_an_error_in_words(simulation: SimProcess) -> None:
     control = ControlProcess.start(load_face("bench4"), simulation.ports)
     control.wait_ready()

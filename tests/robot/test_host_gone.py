@@ -57,7 +57,7 @@ def seen(config: FaceConfig, log: Path) -> tuple[Array, Array, Array]:
     zero = np.array([shaft_rad_to_u(a, 0.0) for a in actuators])
     per_rad = np.array([shaft_rad_to_u(a, 1.0) for a in actuators]) - zero
     u, t = zero + per_rad * truth.shaft_rad, truth.time_s
-    return t, u, np.abs(u[3:] - u[:-3]) / (t[3:] - t[:-3])[:, None]
+    return truth.seen_s, u, np.abs(u[3:] - u[:-3]) / (t[3:] - t[:-3])[:, None]
 
 
 @pytest.fixture(params=["hybrid", "bench4"])

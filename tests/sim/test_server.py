@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rustypot
 from board_host import HELLO, decode, encode
@@ -21,6 +22,8 @@ from animaface.robot.serial_transport import SerialTransport
 from animaface.robot.transport import Transport
 from animaface.sim.process import SimProcess
 from animaface.sim.truth import read_truth
+
+pytestmark = pytest.mark.realtime
 
 BAUD = 1_000_000
 
@@ -189,6 +192,22 @@ def test_truth_of_a_killed_process_can_be_read(tmp_path: Path) -> None:
     rate = (len(truth.time_s) - 1) / (truth.time_s[-1] - truth.time_s[0])
     assert rate == pytest.approx(120, rel=0.1)
     assert abs(truth.time_s[-1] - time.monotonic()) < 5.0
+
+
+def test_truth_tells_how_far_it_was_behind(tmp_path: Path) -> None:
+    """Without it lips of a face that fell behind would seem early."""
+    path = tmp_path / "truth.bin"
+    with SimProcess.start("bench4", plant="first-order", truth=path) as process:
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.08)
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.5)
+    truth = read_truth(path)
+    assert truth.lag_s.min() >= 0.0
+    assert 0.05 < truth.lag_s.max() < 0.5
+    assert np.median(truth.lag_s) < 0.03
+    assert (np.diff(truth.seen_s) > 0).all()
 
 
 def test_the_child_dies_with_its_parent() -> None:

@@ -196,7 +196,7 @@ def test_a_truth_log_cut_anywhere_is_read_up_to_there(tmp_path: Path) -> None:
         world.clock.sleep_until_s(0.1)
     raw = path.read_bytes()
     whole = read_truth(path)
-    record = 8 + 478 * 3 * 4 + 3 * 8 + 4 * 8 + 4 * 8
+    record = 2 * 8 + 478 * 3 * 4 + 3 * 8 + 4 * 8 + 4 * 8
     path.write_bytes(raw[: len(raw) - record - 7])
     cut = read_truth(path)
     assert len(cut.time_s) == len(whole.time_s) - 2

@@ -14,6 +14,7 @@ from animaface.robot.face.take import from_channels  # noqa: E402
 from animaface.speech import train  # noqa: E402
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ  # noqa: E402
 from animaface.speech.network import FORMAT, SpeechNetwork  # noqa: E402
+from animaface.speech.onestep import OneStep  # noqa: E402
 from animaface.speech.phones import PHONES  # noqa: E402
 from animaface.speech.train import corpus  # noqa: E402
 from animaface.speech.train.augment import disturbed, faster, revoiced  # noqa: E402
@@ -105,10 +106,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object, np.
 def test_it_learns_and_the_onnx_answers_as_torch_does(trained: tuple) -> None:
     path, net, last = trained
     network = SpeechNetwork(path)
-    output, _ = network.run(last.features, network.initial_state())
+    output = OneStep(network).run(last.features)
     with torch.no_grad():
         wanted = net(torch.from_numpy(last.features)[None], *net.initial(1))[0][0].numpy()
-    np.testing.assert_allclose(output.curves, wanted, atol=1e-4)
+    assert np.sqrt(((output.curves - wanted) ** 2).mean()) < 2e-3, "weights are kept in 7 bits"
+    np.testing.assert_allclose(output.curves, wanted, atol=0.02)
     r = np.corrcoef(output.curves[:, 0], last.curves[:, 0])[0, 1]
     assert r > 0.8, f"jaw follows the buzz with r = {r:.2f}"
 
