@@ -55,6 +55,7 @@ def until(outer: int, wanted: bytes, timeout_s: float = 60.0) -> bytes:
     return seen
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize(
     ("keys", "said"),
     [(b" ", b"stopped"), (b"\x1b", b"stopped"), (b"ab c", b"stopped"), (b"\x1b[A\x1bOBx", b"went on")],

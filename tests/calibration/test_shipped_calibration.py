@@ -37,7 +37,7 @@ def test_it_is_of_this_face_small_and_within_the_numbers() -> None:
 
 
 def test_rest_is_neutral_and_commands_are_legal() -> None:
-    """No shape: exactly neutral. Any shape: in range and out of the collision. A frame takes well under 3 ms."""
+    """No shape: exactly neutral. Any shape: in range and out of the collision."""
     inverse = FaceInverse.load(SHIPPED / "inverse.onnx")
     assert inverse.names == CONFIG.names
     neutral = np.array([a.neutral_u for a in CONFIG.actuators.values()])
@@ -47,7 +47,11 @@ def test_rest_is_neutral_and_commands_are_legal() -> None:
     assert u.max() <= 1.0
     low = [CONFIG.names.index(n) for n in ("lip_upper_middle", "lip_lower_middle")]
     assert u[:, low].sum(axis=1).min() >= 0.30 - 1e-4
-    took = []
+
+
+@pytest.mark.realtime
+def test_a_frame_of_the_inverse_takes_well_under_3_ms() -> None:
+    inverse, took = FaceInverse.load(SHIPPED / "inverse.onnx"), []
     for _ in range(200):
         since = time.perf_counter()
         inverse.push(np.zeros((1, 55)))

@@ -437,6 +437,7 @@ def _child(kind: str) -> "subprocess.Popen[str]":
     return child
 
 
+@pytest.mark.realtime
 def test_processes_are_told_and_the_deaf_one_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

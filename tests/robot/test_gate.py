@@ -213,6 +213,7 @@ def test_no_time_no_motion() -> None:
         np.testing.assert_array_equal(applied, limits.neutral)
 
 
+@pytest.mark.realtime
 def test_fast_enough_for_a_hundred_hertz() -> None:
     limits = GateLimits.of(load_face("morpheus"))
     rng = np.random.default_rng(0)

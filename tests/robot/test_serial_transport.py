@@ -42,6 +42,7 @@ def test_bytes_go_both_ways_unchanged(pair: tuple[int, str]) -> None:
     line.close()
 
 
+@pytest.mark.realtime
 def test_reading_waits_no_longer_than_told_and_returns_what_is_there(pair: tuple[int, str]) -> None:
     far, path = pair
     line = SerialTransport(path, 115200)
@@ -91,6 +92,7 @@ def write_for(line: SerialTransport, packet: bytes, seconds: float) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.realtime
 def test_a_choked_line_drops_packets_at_once_and_is_an_error_when_it_stays(pair: tuple[int, str]) -> None:
     """A far end that stopped reading made every tick of the loop wait 50 ms: now a tick waits for nothing."""
     _, path = pair

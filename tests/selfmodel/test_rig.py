@@ -110,6 +110,7 @@ def test_irises_turn_with_the_eye_by_the_angles_of_gaze() -> None:
         assert np.linalg.norm(iris[1] - iris[0]) == pytest.approx(lm.IRIS_RADIUS_M, abs=1e-9)
 
 
+@pytest.mark.realtime
 def test_a_batch_costs_little_per_frame() -> None:
     """About 30 us a frame on an idle core; best of several, with much room for busy machines."""
     v = np.random.default_rng(2).uniform(0.0, 1.0, (600, 55))
