@@ -279,6 +279,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-slopes", action="store_true", help="scores only")
     args = parser.parse_args()
+    if args.targets < 3:
+        parser.error(f"--targets: wanted 3 or more (a third are poses the face can reach), found {args.targets}")
     config, console = load_face(args.face), Console()
     calibration = args.calibration or folder.shipped_folder(config.id)
     todo = jobs(config, calibration, args.targets, args.seed)
