@@ -4,6 +4,7 @@ Frame n of the face (time n / 60 s) sees two sub-frames of sound, the later one 
 n / 60 s. The loudness of the speaker is followed by a slow tracker, so that gain hardly matters.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +29,7 @@ _POWER_FLOOR = 1e-9
 _RISE = 1.0 - np.exp(-1.0 / (0.10 * FRAME_RATE_HZ * SUB_FRAMES))
 _FALL = 1.0 - np.exp(-1.0 / (15.0 * FRAME_RATE_HZ * SUB_FRAMES))
 _START_DB, _LOWEST_DB, _ACTIVE_DB = -28.0, -52.0, -60.0
-_CLIP = (-3.5, 1.5)
+_DB, _CLIP = np.float32(20.0), (np.float32(-3.5), np.float32(1.5))
 
 
 def sub_frame_end(j: int) -> int:
@@ -56,8 +57,8 @@ def mel_filters() -> NDArray[np.float64]:
     return filters
 
 
-_HANN = np.hanning(_WINDOW + 2)[1:-1]
-_FILTERS_OF_PARTS = np.repeat(mel_filters().T / (_HANN**2).sum(), 2, axis=0)
+_HANN = np.hanning(_WINDOW + 2)[1:-1].astype(np.float32)
+_FILTERS_OF_PARTS = np.repeat(mel_filters().T / float((_HANN**2).sum()), 2, axis=0).astype(np.float32)
 _ROOM = 8 * _WINDOW
 """Samples that a stream has room for, until longer chunks come."""
 _LOUDEST = 4.0
@@ -73,7 +74,7 @@ class FeatureStream:
 
     level_db: float = _START_DB
     frames_done: int = 0
-    _kept: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_ROOM))
+    _kept: NDArray[np.float32] = field(default_factory=lambda: np.zeros(_ROOM, np.float32))
     """Sound not yet done with: _have samples, the first of them sample _start of the stream."""
     _start: int = 0
     _have: int = 0
@@ -86,13 +87,13 @@ class FeatureStream:
             last += 1
         if last == self.frames_done:
             return np.zeros((0, N_FEATURES), np.float32)
-        windows = np.empty((SUB_FRAMES * (last - self.frames_done), _WINDOW))
+        windows = np.empty((SUB_FRAMES * (last - self.frames_done), _WINDOW), np.float32)
         for i in range(len(windows)):
             at = sub_frame_end(SUB_FRAMES * self.frames_done + i) - _WINDOW - self._start
             windows[i] = self._kept[at : at + _WINDOW]
         mels = self._normalised(*_log_mel(windows))
         self.frames_done = last
-        return mels.reshape(-1, N_FEATURES).astype(np.float32)
+        return mels.reshape(-1, N_FEATURES)
 
     def _keep(self, sound: NDArray[np.float32]) -> None:
         """Append; what no frame to come will hear is dropped when the room is used up."""
@@ -100,25 +101,23 @@ class FeatureStream:
         if self._have + n > len(self._kept):
             done = min(sub_frame_end(SUB_FRAMES * self.frames_done) - _WINDOW - self._start, self._have)
             rest = self._kept[done : self._have]
-            room = self._kept if len(rest) + n <= len(self._kept) else np.zeros(2 * len(rest) + n)
+            room = self._kept if len(rest) + n <= len(self._kept) else np.zeros(2 * len(rest) + n, np.float32)
             room[: len(rest)] = rest
             self._kept, self._start, self._have = room, self._start + done, len(rest)
         self._kept[self._have : self._have + n] = sound
         self._have += n
 
-    def _normalised(
-        self, mels_db: NDArray[np.float64], energy_db: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        levels = np.empty(len(energy_db))
+    def _normalised(self, mels_db: NDArray[np.float32], energy_db: list[float]) -> NDArray[np.float32]:
+        levels = np.empty((len(energy_db), 1), np.float32)
         level = self.level_db
-        for i, energy in enumerate(energy_db.tolist()):
+        for i, energy in enumerate(energy_db):
             if energy > level:
                 level += _RISE * (energy - level)
             elif energy > _ACTIVE_DB:
                 level = max(level + _FALL * (energy - level), _LOWEST_DB)
             levels[i] = level
         self.level_db = level
-        return np.minimum(np.maximum((mels_db - levels[:, None]) / 20.0, _CLIP[0]), _CLIP[1])
+        return np.asarray(np.minimum(np.maximum((mels_db - levels) / _DB, _CLIP[0]), _CLIP[1]))
 
 
 def _bounded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,12 +128,13 @@ def _bounded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     return sound
 
 
-def _log_mel(windows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _log_mel(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
     """[K, 400] sound -> ([K, N_MELS] dB, [K] energy in dB), both 0 for a full-scale square wave or so."""
-    parts = np.fft.rfft(windows * _HANN, _FFT).view(np.float64)  # real and imaginary ones in turn
-    mels = (parts * parts) @ _FILTERS_OF_PARTS
-    energy = np.array([np.vdot(w, w) for w in windows]) / _WINDOW
-    return 10.0 * np.log10(mels + _POWER_FLOOR), 10.0 * np.log10(energy + _POWER_FLOOR)
+    parts = np.fft.rfft(windows * _HANN, _FFT).view(np.float32)  # real and imaginary ones in turn
+    # row by row: one row's sum must not depend on how many rows there are
+    mels = ((parts * parts)[:, None] @ _FILTERS_OF_PARTS)[:, 0]
+    energy = [10.0 * math.log10(float(np.vdot(w, w)) / _WINDOW + _POWER_FLOOR) for w in windows]
+    return np.float32(10.0) * np.log10(mels + np.float32(_POWER_FLOOR)), energy
 
 
 def features_of(samples: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,8 +1,7 @@
-"""The trained network run by onnxruntime on one core: features in, curves and phone likelihoods out."""
+"""The trained network as onnxruntime runs it on one core: a frame's features in, curves and phone likelihoods out."""
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +13,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
-from animaface.robot.face.providers import providers
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.phones import PHONES
 
-FORMAT: Final = "animaface-speech-1"
+FORMAT: Final = "animaface-speech-2"
 METADATA_KEY: Final = "animaface"
 STATES: Final = ("past1", "past2", "h1", "h2")
+OUTPUTS: Final = ("curves", "now", "touch")
+"""What a frame gives beside the next state of each of STATES."""
 Array = NDArray[np.float32]
 _ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf, ort_errors.InvalidArgument,
                ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.NoSuchFile)  # fmt: skip
@@ -41,9 +41,10 @@ class NetworkOutput:
 
 
 class SpeechNetwork:
-    """Weights with their metadata. The state is handed in and out, so one network serves many streams.
+    """Weights with their metadata. No state: `onestep.OneStep` holds that, so one network serves many streams.
 
-    session: onnxruntime's; its outputs in order: curves, phones now, touch, and STATES after the frames.
+    session: onnxruntime's, of one frame: features[1, F] and STATES in, OUTPUTS and the next state out, all [1, size].
+    It always runs on the processor: a frame takes some 50 us, less than the way to a graphics card.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
@@ -54,29 +55,20 @@ class SpeechNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.session = ort.InferenceSession(
-                str(path), options, providers=providers(ort.get_available_providers())
-            )
+            self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
-        self.outputs = [o.name for o in self.session.get_outputs()]
         self.path = path
         self.metadata = _metadata(self.session, path)
         self.channels: tuple[str, ...] = tuple(self.metadata["channels"])
         self.columns = np.array([CHANNEL_NAMES.index(c) for c in self.channels])
-
-    @cached_property
-    def _state_shapes(self) -> list[tuple[str, list[int]]]:
-        return [(i.name, list(i.shape)) for i in self.session.get_inputs() if i.name != "features"]
+        self.sizes: dict[str, int] = {
+            x.name: x.shape[1] for x in (*self.session.get_inputs(), *self.session.get_outputs())
+        }
 
     def initial_state(self) -> dict[str, Array]:
         """The state before any sound."""
-        return {name: np.zeros(shape, np.float32) for name, shape in self._state_shapes}
-
-    def run(self, features: Array, state: dict[str, Array]) -> tuple[NetworkOutput, dict[str, Array]]:
-        """features[K, F] of K frames, K >= 1 -> (output, next state)."""
-        curves, now, touch, *after = self.session.run(self.outputs, {"features": features[None], **state})
-        return NetworkOutput(curves[0], now[0], touch[0]), dict(zip(STATES, after, strict=True))
+        return {name: np.zeros((1, self.sizes[name]), np.float32) for name in STATES}
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.speech.phones import PHONE_INDEX
+from animaface.speech.phones import PHONES
 
-_HEARD: Final = np.array([i for name, i in PHONE_INDEX.items() if name != "SIL"])
+_HEARD: Final = slice(1, len(PHONES))
+"""All but silence, which comes first."""
 _FOLLOWED_S: Final = 0.5
 _NO_SPEECH, _SPEECH = 0.395, 0.435
 _AT_FIRST: Final = 0.5
@@ -29,11 +30,9 @@ class SpeechTrust:
         """Likelihoods now[K, P] of phones -> [K] 0 for no speech .. 1 for speech; silence changes nothing."""
         heard = now[:, _HEARD]
         step = 1.0 / (_FOLLOWED_S * FRAME_RATE_HZ)
-        out = np.empty(len(now), np.float32)
-        for i, (likeliest, voiced) in enumerate(
-            zip(heard.max(axis=1).tolist(), heard.sum(axis=1).tolist(), strict=True)
-        ):
+        out = []
+        for likeliest, voiced in zip(heard.max(axis=1).tolist(), heard.sum(axis=1).tolist(), strict=True):
             by = step * voiced
             self._likeliest += by * (likeliest / (voiced + 1e-6) - self._likeliest)
-            out[i] = (self._likeliest - _NO_SPEECH) / (_SPEECH - _NO_SPEECH)
-        return np.clip(out, 0.0, 1.0)
+            out.append(min(1.0, max(0.0, (self._likeliest - _NO_SPEECH) / (_SPEECH - _NO_SPEECH))))
+        return np.array(out, np.float32)
