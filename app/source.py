@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.app.lips import Phone, read_phones
-from animaface.app.live.timelines import VOICE_LATE_S
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take, read_csv
 
@@ -48,7 +47,7 @@ def load_source(
     from animaface.speech.sound import read_sound
 
     sound = read_sound(path)
-    take = _earlier(perform(sound, emotion=emotion, style=style, seed=seed).take)
+    take = perform(sound, emotion=emotion, style=style, seed=seed).take
     phones_path = path.with_suffix(".phones.json")
     phones = read_phones(phones_path) if phones_path.is_file() else None
     samples = sound.samples
@@ -56,11 +55,6 @@ def load_source(
         take, samples = _cut(take, seconds), samples[: int(seconds * SOUND_RATE_HZ)]
         phones = [p for p in phones if p.end_s <= seconds] if phones else None
     return Source(title, take, samples, path, phones)
-
-
-def _earlier(take: Take) -> Take:
-    """As `live` does it: the network's lips would be a moment late."""
-    return Take(take.time_s, take.at(take.time_s + VOICE_LATE_S), dict(take.notes))
 
 
 def _cut(take: Take, seconds: float | None) -> Take:

@@ -39,13 +39,14 @@ _COLUMNS: Final = [ARKIT_INDEX[n] for n in SHAPES]
 _SEED: Final = 9901
 """Texts that no training has drawn."""
 TRIED: Final = [
-    ClosureSettings(doubt=doubt, certain=certain, fading_doubt=fading, fading_certain=faded, hold_frames=hold)
-    for (doubt, certain), (fading, faded), hold in product(
-        ((0.04, 0.10), (0.08, 0.14), (0.12, 0.30), (0.20, 0.50)),
-        ((0.0, 0.0), (0.12, 0.30), (0.30, 0.60)),
-        (0, 1),
+    ClosureSettings(
+        doubt=doubt, certain=certain, fading_doubt=fading, fading_certain=faded, least_frames=least,
+        attack_frames=frames, release_frames=frames,
     )
-]
+    for (doubt, certain), (fading, faded), least, frames in product(
+        ((0.08, 0.14), (0.12, 0.20)), ((0.12, 0.30), (0.30, 0.60)), (3.0, 4.0, 5.0), (1.5, 2.0)
+    )
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def main() -> None:
     network = SpeechNetwork(a.weights)
     voices = groups(network, a.data)
     table = Table(
-        "doubt, certain", "fading", "hold", *voices, title="m b p / open vowels / other speech shut"
+        "doubt, certain", "fading", "least, attack", *voices, title="m b p / open vowels / other speech shut"
     )
     results = []
     shipped = ClosureSettings()
@@ -135,7 +136,10 @@ def main() -> None:
         results.append({"settings": asdict(s), **found})
         cells = [" / ".join(f"{x:.3f}" for x in f.values()) for f in found.values()]
         table.add_row(
-            f"{s.doubt}, {s.certain}", f"{s.fading_doubt}, {s.fading_certain}", str(s.hold_frames), *cells
+            f"{s.doubt}, {s.certain}",
+            f"{s.fading_doubt}, {s.fading_certain}",
+            f"{s.least_frames:g}, {s.attack_frames:g}",
+            *cells,
         )
     Console(width=150).print(table)
     a.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,6 @@ the likelihood, so that a doubtful m narrows the lips a little and nothing hangs
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,19 +36,20 @@ class ClosureSettings:
     A missed m, b or p is seen at once, a narrow n hardly, so the lips are certain early: a stranger's m is
     often heard as an n. A clear m is over when its likelihood falls to the `fading` shares of its height (which is
     forgotten over fading_frames), long before it is as small as a doubtful one's: else the vowel beside it is shut
-    too. Chosen by bench/closure.py on tuning clips and voices, and by what the motors of the demo can follow.
+    too. The lips part as soon as the sound is over, but a touch lasts least_frames in all: a short one is held as long
+    as it lacks, a long one not at all. Chosen by bench/closure.py on tuning clips and voices.
     """
 
     doubt: float = 0.08
     certain: float = 0.14
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
-    fading_doubt: float = 0.12
-    fading_certain: float = 0.3
+    fading_doubt: float = 0.3
+    fading_certain: float = 0.6
     fading_frames: float = 15.0
-    attack_frames: float = 2.0
-    hold_frames: int = 1
-    release_frames: float = 2.0
+    attack_frames: float = 1.75
+    least_frames: float = 4.0
+    release_frames: float = 1.5
     sealed_gap: float = 0.018
     sealed_jaw: float = 0.12
     sealed_by_jaw: float = 0.6
@@ -61,27 +61,36 @@ class ClosureSettings:
 
 
 class _Envelope:
-    """0..1: follows how certain the evidence is over the attack, stays for the hold, falls over the release."""
+    """0..1: follows how certain the evidence is, over the attack and the release, and lasts at least so long."""
 
     def __init__(self, settings: ClosureSettings, doubt: float, certain: float) -> None:
         self._rise, self._fall = 1.0 / settings.attack_frames, 1.0 / settings.release_frames
         self._doubt, self._certain = doubt, certain
         self._fading_doubt, self._fading_certain = settings.fading_doubt, settings.fading_certain
         self._height, self._kept = 0.0, math.exp(-1.0 / settings.fading_frames)
-        self._recent: deque[float] = deque([0.0] * (settings.hold_frames + 1), settings.hold_frames + 1)
+        self._least = settings.least_frames
+        self._wanted = self._peak = self._lasted = 0.0
         self._level = 0.0
 
     def step(self, evidence: float) -> float:
         self._height = max(evidence, self._height * self._kept)
         doubt = max(self._doubt, self._fading_doubt * self._height)
         certain = max(self._certain, self._fading_certain * self._height)
-        self._recent.append(min(1.0, max(0.0, (evidence - doubt) / (certain - doubt))))
-        wanted = max(self._recent)
+        wanted = self._lasting(min(1.0, max(0.0, (evidence - doubt) / (certain - doubt))))
         if wanted > self._level:
             self._level = min(wanted, self._level + self._rise)
         else:
             self._level = max(wanted, self._level - self._fall)
         return self._level * self._level * (3.0 - 2.0 * self._level)
+
+    def _lasting(self, wanted: float) -> float:
+        """A spell at its peak for `least` frames in all, or for less at less: what it lacks is held."""
+        if wanted > self._wanted and self._wanted < 0.5 * self._peak:  # it rises again: another touch
+            self._peak = self._lasted = 0.0
+        self._peak = max(self._peak, wanted)
+        self._wanted = max(wanted, min(self._peak, self._least * self._peak - self._lasted))
+        self._lasted += self._wanted
+        return self._wanted
 
 
 class ClosureLayer:

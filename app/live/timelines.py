@@ -20,10 +20,6 @@ NETWORK_S: Final = 0.04
 RESAMPLER_S: Final = 0.022
 """What a resampler to 16 kHz holds back."""
 STEP_S: Final = 0.02
-VOICE_LATE_S: Final = 0.016
-"""So much later than the voice are the network's lips (meeting and parting, on average; 17 ms with synthesised syllables
-of exact times, 2 ms with the demo's human voice): where the sound is ours to hold back the face is that much earlier.
-bench/lips_in_time.py measures what is left."""
 _FRAME_S: Final = 1.0 / 60.0
 _MARGIN_S: Final = 0.04
 _LONGEST_S: Final = 1.0
@@ -107,12 +103,12 @@ class Played:
         return self._mono.push(np.concatenate([np.zeros(silent, np.float32), block.samples]))
 
     def sound_at(self, due_s: float) -> float:
-        """What is heard a moment later."""
-        return self._speaker.clock.position_at(due_s) / PLAY_RATE_HZ + VOICE_LATE_S
+        """What is heard then."""
+        return self._speaker.clock.position_at(due_s) / PLAY_RATE_HZ
 
     def due_at(self, sound_s: float) -> float:
-        """A moment before it is heard."""
-        return self.heard_at(sound_s - VOICE_LATE_S)
+        """When it is heard."""
+        return self.heard_at(sound_s)
 
     def heard_at(self, sound_s: float) -> float:
         """By the card's clock."""
@@ -182,5 +178,5 @@ class Captured:
 
 def needed_delay_s(*, anticipation_s: float, lookahead_s: float, lag_s: float, push_ahead_s: float) -> float:
     """By how much sound that we play must be held back: every look-ahead, the face's lag, and some room."""
-    held_s = NETWORK_S + RESAMPLER_S + STEP_S + VOICE_LATE_S + 2.0 * _FRAME_S + anticipation_s + lookahead_s
+    held_s = NETWORK_S + RESAMPLER_S + STEP_S + 2.0 * _FRAME_S + anticipation_s + lookahead_s
     return held_s + lag_s + push_ahead_s + _MARGIN_S

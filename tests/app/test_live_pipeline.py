@@ -12,7 +12,7 @@ from animaface.app.live.motor_stream import MotorStream, Relaxation
 from animaface.app.live.pipeline import CAPTURED_AHEAD_S, PUSH_AHEAD_S, LivePipeline
 from animaface.app.live.sample_clock import SampleClock
 from animaface.app.live.speaker import PlayBuffer, VirtualSpeaker
-from animaface.app.live.timelines import VOICE_LATE_S, Captured, Played, needed_delay_s
+from animaface.app.live.timelines import Captured, Played, needed_delay_s
 from animaface.app.motion import motion_of
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.arkit import ARKIT_INDEX, CHANNEL_NAMES, N_CHANNELS
@@ -109,7 +109,7 @@ def voice() -> tuple[np.ndarray, int]:
 
 
 def test_lips_and_voice_meet_whatever_the_chunks(config: FaceConfig, voice: tuple[np.ndarray, int]) -> None:
-    """What is due when a sample is heard is the hand map of the curves at that sample, lag (and the network's) ahead."""
+    """What is due when a sample is heard is the hand map of the curves at that sample, lag ahead."""
     stage = _Stage(config)
     stage.run(0.5)
     stage.say(*voice)
@@ -123,7 +123,7 @@ def test_lips_and_voice_meet_whatever_the_chunks(config: FaceConfig, voice: tupl
     expected = HandMap(config)(frames.values)
     lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3
     jaw = config.names.index("jaw_open")
-    sound_s = stage.log.due_s - 100.0 + lag_s[jaw] + VOICE_LATE_S
+    sound_s = stage.log.due_s - 100.0 + lag_s[jaw]
     want = np.interp(sound_s, frames.time_s, expected[:, jaw])
     got = stage.log.u[:, jaw]
     while_speaking = (sound_s > start + 0.2) & (sound_s < start + 2.5)

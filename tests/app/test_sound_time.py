@@ -14,7 +14,7 @@ from animaface.app.live import stored_delays
 from animaface.app.live.feed import PLAY_RATE_HZ, Feed
 from animaface.app.live.sample_clock import CardTimes, SampleClock
 from animaface.app.live.speaker import PlayBuffer
-from animaface.app.live.timelines import VOICE_LATE_S, Played
+from animaface.app.live.timelines import Played
 from animaface.app.playback import LEAD_S, Playing
 from animaface.robot.face.clock import LockStepClock
 
@@ -109,7 +109,7 @@ def test_live_drifts_less_than_5_ms_in_half_an_hour() -> None:
         card.run_to(time_.now_s())
         line.pull(time_.now_s())
         now_s = time_.now_s() + 0.02
-        heard_s = line.sound_at(now_s) - VOICE_LATE_S
+        heard_s = line.sound_at(now_s)
         errors.append(heard_s - (now_s - card.true_s(0)) * card._per_s / PLAY_RATE_HZ)
     assert np.abs(errors).max() < 0.005
     assert line.gaps == 0
