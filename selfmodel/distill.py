@@ -21,7 +21,7 @@ from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
 from animaface.selfmodel.asked import TONGUE, Asked, held_closed
 from animaface.selfmodel.expressions import random_expressions, shapes_alone, spoken_take
 from animaface.selfmodel.inverse import SolveOptions, Solver
-from animaface.selfmodel.objective import Targets
+from animaface.selfmodel.objective import Objective, Targets
 from animaface.selfmodel.refine import Refinement, TargetNet
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.window import N_WINDOW, windows
@@ -122,13 +122,18 @@ class DistilledInverse(nn.Module):
         window = window * self.scale
         now = window[:, 0]
         asked = self.asked(now)
-        still: Tensor = self.still(asked) + self.direct(asked) + (self.neutral_u - self.still(self.nothing))
+        still = self.guess(asked)
         if self.refinement.steps:
             still = still + torch.sigmoid(self.gate(asked)) * self.correction(still.detach(), asked)
         flat = torch.cat([now, (window[:, 1:] - now.unsqueeze(1)).flatten(1)], dim=1)
         held = nn.functional.pad(now, (0, flat.shape[1] - now.shape[1]))
         moved: Tensor = self.moving(torch.stack([flat, held]))
         return still + (moved[0] - moved[1])
+
+    def guess(self, asked: Tensor) -> Tensor:
+        """[B, N] held commands before the refinement, of asked[B, 55] in units of `scale`."""
+        out: Tensor = self.still(asked) + self.direct(asked) + (self.neutral_u - self.still(self.nothing))
+        return out
 
     def correction(self, u: Tensor, scaled: Tensor) -> Tensor:
         """[B, N] what the refinement changes about held commands u[B, N]."""
@@ -273,8 +278,8 @@ def _go_on(
     size = _by_size(solver, targets)
     for step in range(o.steps):
         pick = torch.as_tensor(random.integers(0, len(held), o.batch))
-        u, out, t = *_leaky(net, held[pick]), targets.pick(pick)
-        loss = (size[pick] * objective.loss(u, objective.settled(u), t)).mean() + out
+        t = targets.pick(pick)
+        u, loss = _held(net, held[pick], t, size[pick], objective)
         sealed = torch.nonzero(t.seal > 0.0)[:, 0]
         shaken = (
             u[sealed] + shake * torch.randn((len(sealed), u.shape[1]), generator=generator) * net.observed
@@ -287,7 +292,8 @@ def _go_on(
         joined = Targets(
             *(torch.cat([getattr(p, name) for p in ts]) for name in ("point", "gap", "seal", "floor"))
         )
-        moved, out = _leaky(net, w.flatten(0, 1))
+        w = w.flatten(0, 1)
+        moved, out = _leaky(net, net.raw(w), w[:, 0])
         moved = moved.view(len(chosen), _TAKE_FRAMES, -1)
         disturbed = shake * torch.randn((len(chosen), 1, moved.shape[2]), generator=generator) * net.observed
         per_frame = solver.take_loss(moved, joined, disturbed).view(len(chosen), -1)[
@@ -304,9 +310,24 @@ def _go_on(
             log.info("distilled inverse: step %d, loss %.3f mm^2", step + 1, float(loss.detach()))
 
 
-def _leaky(net: DistilledInverse, window: Tensor) -> tuple[Tensor, Tensor]:
-    """forward, whose clipping does not stop the gradient; and the cost of what had to be clipped."""
-    raw = net.raw(window)
-    u = net.legal(raw, window[:, 0])
+def _held(
+    net: DistilledInverse, window: Tensor, t: Targets, size: Tensor, objective: Objective
+) -> tuple[Tensor, Tensor]:
+    """Commands of held expressions, and what they cost: refined, and as they are guessed before that.
+
+    The correction is a constant to the gradient. A guess that learned from the refined commands alone would move as far as
+    these are wrong, while the refinement takes nearly all of that back: it ended farther from the target than rest.
+    """
+    now = window[:, 0]
+    u, out = _leaky(net, net.raw(window), now)
+    guess, beyond = _leaky(net, net.guess(net.asked(now * net.scale)), now)
+    cost = objective.loss(u, objective.settled(u), t) + objective.loss(guess, objective.settled(guess), t)
+    return u, (size * cost).mean() + out + beyond
+
+
+def _leaky(net: DistilledInverse, raw: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """What may be of `raw` commands of values[B, 55], whose clipping does not stop the gradient; and the cost of what
+    had to be clipped."""
+    u = net.legal(raw, values)
     beyond = torch.relu(-raw - 0.02) ** 2 + torch.relu(raw - 1.02) ** 2
     return u + net.observed * 0.05 * (raw - raw.detach()), 20.0 * (net.observed * beyond).sum(dim=1).mean()

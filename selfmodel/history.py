@@ -96,18 +96,6 @@ def along_skin(q: Any, skin: Sequence[Any]) -> Any:
     return out
 
 
-def skin_slope(q: Any, skin: Sequence[Any]) -> Any:
-    """Derivative of `along_skin`."""
-    if not skin:
-        return 0.0 * q + 1.0
-    t = 2.0 * q - 1.0
-    before, now, out = 0.0 * t, 0.0 * t + 1.0, 2.0 * skin[0] + 0.0 * t
-    for n, row in enumerate(skin[1:], 2):  # T_n' = n U_(n-1)
-        before, now = now, 2.0 * t * now - before
-        out = out + 2.0 * n * row * now
-    return out
-
-
 def straight_from(rest: Any, u: Any, play: Sequence[float], skin: Sequence[Any]) -> tuple[list[Any], Any]:
     """Memory of tensors u[..., N] that came straight from rest[N]: where they stand in each play, -1..1, and how far
     the skin was drawn."""

@@ -17,9 +17,9 @@ from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor, nn
 
 from animaface.robot.face.arkit import N_CHANNELS
-from animaface.selfmodel.history import skin_slope, straight_from
+from animaface.selfmodel.history import straight_from
 from animaface.selfmodel.network import SelfModel
-from animaface.selfmodel.objective import Objective
+from animaface.selfmodel.objective import NEAR_REST_MM2, Objective
 
 _DAMPING: Final = 0.02
 _PROBE_U: Final = 0.01
@@ -99,6 +99,7 @@ class Refinement(nn.Module):
         super().__init__()
         model = objective.model
         self.steps, self._shape, self._end = steps, model.shape, model.CURVE_END
+        self._shrunk = objective.weights.shrunk
         self._plays = tuple(float(r) for r in objective.history.play)
         self._ties, n = ties, len(observed)
         folded = fold(model, objective.creep_left(), self._plays, objective.limits.neutral_u)
@@ -109,11 +110,10 @@ class Refinement(nn.Module):
         self.register_buffer("grades", grades.repeat_interleave(self._seen))
         self.register_buffer("out", model.scale.unsqueeze(1) * objective.chol)
         self.register_buffer("neutral", torch.as_tensor(objective.limits.neutral_u, dtype=torch.float32))
-        self.register_buffer(
-            "skin", torch.tensor(objective.history.skin).view(len(objective.history.skin), n)
-        )
+        self.register_buffer("skin", _powers(objective.history.skin, n))
         self.register_buffer("free", observed)
         self.register_buffer("least", model.asked(model.least))
+        self._slack = bool((self.least > 0.0).any())
         self.register_buffer("rest", torch.zeros(1, self.out.shape[1]))
         self.register_buffer("inverse", torch.zeros(n, n))
         self.learned = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for _ in range(steps))
@@ -136,12 +136,16 @@ class Refinement(nn.Module):
     def forward(self, u: Tensor, target: Tensor) -> Tensor:
         """u[B, N], target[B, rows] mm counted from rest. Learns its matrices; the pull is a constant to that."""
         with torch.no_grad():
-            goal, square = (self.rest + target) @ self.out.T, self.out @ self.out.T
+            way, goal = target @ self.out.T, (self.rest + target) @ self.out.T
+            there = ((self.rest + target) * target).sum(dim=1, keepdim=True)
+            share = self._shrunk / ((target**2).sum(dim=1, keepdim=True) + NEAR_REST_MM2)
+            square = self.out @ self.out.T
         eye = torch.eye(len(self.inverse))
         for learned in self.learned[: self.steps]:
             with torch.no_grad():
-                y, way, pieces = self._through(u)
-                pulled = self._back(y @ square - goal, way) * self._slopes(u, pieces)
+                y, through, pieces = self._through(u)
+                short = share * torch.relu(there - (y * way).sum(dim=1, keepdim=True))
+                pulled = self._back(y @ square - goal - short * way, through) * self._slopes(u, pieces)
             matrix = (self.inverse @ (eye + learned)).repeat(pulled.shape[1] // len(eye), 1)
             u = (u - (pulled @ matrix) * self.free).clamp(0.0, 1.0)
         return u
@@ -158,14 +162,21 @@ class Refinement(nn.Module):
 
     def _pieces(self, u: Tensor) -> list[Tensor]:
         """What the positions that blocks take an actuator to be at are made of, each [B, N]; see `fold`."""
-        plays, crept = straight_from(self.neutral, u, self._plays, list(self.skin))
-        off = torch.maximum(u, self.least) - torch.maximum(self.neutral, self.least)
+        plays, _ = straight_from(self.neutral, u, self._plays, ())
+        crept, off = self._drawn(u) - self._drawn(self.neutral), u - self.neutral
+        if self._slack:
+            off = torch.maximum(u, self.least) - torch.maximum(self.neutral, self.least)
         return [off, crept, torch.relu(crept), *(p for c in plays for p in (c, torch.relu(c)))]
+
+    def _drawn(self, u: Tensor) -> Tensor:
+        """[B, N] how far the skin goes with each actuator (History.drawn, but for a constant)."""
+        t = 2.0 * u - 1.0
+        return _horner(list(self.skin), t) * t
 
     def _slopes(self, u: Tensor, pieces: list[Tensor]) -> Tensor:
         """[B, pieces * N] slope of each piece in the command."""
-        one = (u >= self.least).to(u.dtype)
-        skin = skin_slope(u, list(self.skin))
+        one = (u >= self.least).to(u.dtype) if self._slack else torch.ones_like(u)
+        skin = _horner([2.0 * k * row for k, row in enumerate(self.skin, 1)], 2.0 * u - 1.0)
         out = [one, skin, skin * (pieces[1] > 0.0)]
         for r, c in zip(self._plays, pieces[3::2], strict=True):
             inside = (c.abs() < 1.0) * (1.0 / r)
@@ -206,6 +217,22 @@ class Refinement(nn.Module):
         for part in parts[s.degree - 2 :: -1]:  # Horner's rule on the derivative
             on_at = on_at * way.at + part
         return torch.cat([on_at, parts[-1]], dim=3).permute(2, 0, 1, 3).flatten(1) @ self.lead.T
+
+
+def _horner(coefficients: list[Tensor], x: Tensor) -> Tensor:
+    """Sum of coefficients[k] * x^k, two or more of them."""
+    out = coefficients[-1] * x + coefficients[-2]
+    for c in coefficients[-3::-1]:
+        out = out * x + c
+    return out
+
+
+def _powers(skin: tuple[tuple[float, ...], ...], n: int) -> Tensor:
+    """History.skin as a power series of 2u - 1 without its constant, [degree, N]: a third of the work, in a graph."""
+    if not skin:
+        return torch.tensor([[0.5], [0.0]]).repeat(1, n)
+    rows = np.concatenate([np.zeros((1, n)), np.array(skin)])
+    return torch.as_tensor(np.stack([cheb2poly(c) for c in rows.T], axis=1)[1:], dtype=torch.float32)
 
 
 def fold(

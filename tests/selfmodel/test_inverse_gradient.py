@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
 from animaface.robot.face.errors import CalibrationError, InputError
 from animaface.robot.face.landmarks import lip_gap_m, neutral_m
-from animaface.selfmodel.distill import DistillOptions, HandPart, distil
+from animaface.selfmodel.distill import DistilledInverse, DistillOptions, HandPart, _held, distil
 from animaface.selfmodel.export import export_inverse, export_self_model, import_self_model, parity
 from animaface.selfmodel.expressions import random_expressions, spoken_take
 from animaface.selfmodel.history import History, Response
@@ -21,6 +21,7 @@ from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.runtime import FaceInverse
 from animaface.selfmodel.train import TrainOptions, train_self_model
+from animaface.selfmodel.window import N_WINDOW
 
 Array = NDArray[np.float64]
 DRIVES = (
@@ -185,6 +186,32 @@ def test_distilled_exported_and_run_without_torch(solver: Solver, retarget: Reta
     np.testing.assert_allclose(np.concatenate(pieces), face.solve(take), atol=1e-6)
     with pytest.raises(InputError, match="55"):
         face.solve(np.zeros((4, 52)))
+
+
+def test_a_guess_is_judged_by_itself(solver: Solver, retarget: Retarget) -> None:
+    """The run-time network learned through its refined commands alone, and what it guessed before the refinement ran away
+    to where the steps no longer found back: worse than rest, where a mixture was rare."""
+    torch.manual_seed(0)
+    net = DistilledInverse(solver, HandPart(np.zeros((N_CHANNELS, N))), OBSERVED, hidden=16)
+    values = random_expressions(20, 5)
+    targets = solver.objective.targets(retarget.landmarks_m(values), retarget.head_rad(values))
+    window = torch.as_tensor(np.repeat(values[:, None], N_WINDOW, axis=1), dtype=torch.float32)
+    size = torch.ones(len(values))
+    _, cost = _held(net, window, targets, size, solver.objective)
+    with torch.no_grad():
+        net.still[-1].get_parameter("bias").add_(
+            0.5 * torch.rand(N)
+        )  # rest is taken off again: nothing changes
+        torch.testing.assert_close(_held(net, window, targets, size, solver.objective)[1], cost)
+        net.direct.weight.add_(0.5)
+        net.gate.bias.fill_(50.0)
+        net.refinement.inverse.zero_()
+    guess = net.legal(net.guess(net.asked(window[:, 0] * net.scale)), window[:, 0])
+    alone = solver.objective.loss(guess, solver.objective.settled(guess), targets).mean()
+    _, cost = _held(net, window, targets, size, solver.objective)
+    assert float(cost.detach()) > 1.9 * float(alone.detach()), (
+        "once refined (here by nothing), once as it was guessed"
+    )
 
 
 def test_self_model_leaves_torch_whole(solver: Solver, tmp_path: Path) -> None:

@@ -71,3 +71,22 @@ def test_steps_come_nearer_and_rest_stays_rest() -> None:
         torch.testing.assert_close(found[:, -1], wrong[:, -1])
         rest = made(made.neutral[None], torch.zeros(1, target.shape[1]))
     torch.testing.assert_close(rest[0], made.neutral, rtol=0.0, atol=1e-6)
+
+
+def test_a_step_follows_the_slope_of_what_is_judged() -> None:
+    """Out of reach, the steps and the objective weigh alike what falls short of the target and what lies beside it."""
+    objective = wild_objective()
+    made = refinement(objective, 1)
+    u = torch.tensor([[0.45, 0.45, 0.37, 0.62, 0.4], [0.5, 0.5, 0.42, 0.7, 0.4]], requires_grad=True)
+    target = 3.0 * (made.look(u).detach() - made.rest) + 0.3 * torch.randn(2, made.rest.shape[1])
+    off = made.look(u) - made.rest - target
+    short = objective.short(off, target).detach()
+    assert bool((short > 0.1 * (off.detach() ** 2).sum(dim=1)).all())
+    judged = 0.5 * ((off**2).sum(dim=1) + objective.short(off, target)).sum()
+    (slope,) = torch.autograd.grad(judged, u)
+    with torch.no_grad():
+        wanted = (u - (slope @ made.inverse) * made.free).clamp(0.0, 1.0)
+        torch.testing.assert_close(made(u, target), wanted, rtol=1e-4, atol=1e-5)
+    assert float(objective.short(-off, target).detach().abs().max()) == 0.0, (
+        "going too far is no falling short"
+    )
