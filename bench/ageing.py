@@ -1,8 +1,8 @@
 """A face ages and is learned again from 50 poses: python bench/ageing.py [--face hybrid] [--seeds 0 1 2]
 
 The calibrated simulated face gets cables stretched by 10 % of their travel, one horn moved by one tooth and skin
-20 % softer (each alone, then all at once). Drift is looked for in 25 frames; 50 poses seen by the simulated eye adapt
-the self-model. Errors are counted on the truth, on the fixed test path (swings and two takes): the young face
+20 % softer (each alone, then all at once). Drift is looked for in 25 frames; 50 poses of its babbling, driven again and
+seen by the simulated eye, adapt the self-model. Errors are counted on the truth, on the fixed test path (swings and two takes): the young face
 with its model, the aged face with the old model, and with the adapted one. Given back: (old - new) / (old - young).
 Seed 0 of a shipped face brings its calibration; other seeds are other faces, and are learned first as a session does
 (2,000 poses, four minutes of a core; kept under out/ for the next run).
@@ -10,17 +10,19 @@ Seed 0 of a shipped face brings its calibration; other seeds are other faces, an
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from animaface.app.simulated import SimulatedDetector, simulated_stand
-from animaface.calibration import drift, folder
+from animaface.calibration import album, drift, folder
 from animaface.calibration.face_steps import FaceSteps
-from animaface.calibration.learn import Learned, learn_face, load_learned
+from animaface.calibration.learn import Learned, cables_go_slack, learn_face, load_learned
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.paths import Body, exam_path
 from animaface.calibration.prompter import ScriptedPrompter
@@ -39,30 +41,36 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE / "results" / "ageing.json"
 WORK = HERE.parent / "out" / "bench_ageing"
 POSES = 50
+Array = NDArray[np.float64]
 
 
-def calibrated(config: FaceConfig, seed: int) -> Learned:
-    """What a calibration knows of this simulated face in its youth: the shipped one, or one made here."""
-    if seed == 0 and (where := folder.shipped_folder(config.id)).is_dir():
+def calibrated(config: FaceConfig, seed: int) -> tuple[Learned, list[Recording]]:
+    """What a calibration knows of this simulated face in its youth and its photos: the shipped one, or one made here."""
+    where = folder.shipped_folder(config.id)
+    if seed == 0 and where.is_dir():
         meta = folder.load(where, config)
-        return load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config)
-    kept = WORK / f"{config.id}_{seed}.safetensors"
-    if not kept.is_file():
-        made, options = simulated_stand(config, seed=seed), Options(seed=seed)
-        stand = Stand(config, made.open_robot, made.detector, made.clock, ScriptedPrompter())
-        work = Work(WORK / f"{config.id}_{seed}")
-        work.begin({"seed": seed})
-        steps = FaceSteps(stand, work, options)
+        return load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config), album.load_album(where)
+    kept = Work(WORK / f"{config.id}_{seed}")
+    if not kept.path("learned.safetensors").is_file():
+        kept.begin({"seed": seed})
+        steps = FaceSteps(young_stand(config, seed), kept, Options(seed=seed))
         with steps.moving():
             steps.neutral()
             steps.lags()
             steps.babbling()
-        neutral = work.arrays("neutral") or {}
-        learned = learn_face(steps.recordings(), steps.response(), steps.observed(), neutral["landmarks_m"],
-                             TrainOptions(seed=seed), lambda done, total: None)  # fmt: skip
-        learned.save(kept)
-        work.clear()
-    return Learned.load(kept)
+        neutral = kept.arrays("neutral") or {}
+        kept.keep(album.NAME, **album.packed(steps.recordings()))
+        learn_face(steps.recordings(), steps.response(), steps.observed(), neutral["landmarks_m"],
+                   TrainOptions(seed=seed), lambda done, total: None).save(kept.path("learned.safetensors"))  # fmt: skip
+    learned = Learned.load(kept.path("learned.safetensors"))
+    cables_go_slack(learned.model, config)
+    return learned, album.load_album(kept.folder)
+
+
+def young_stand(config: FaceConfig, seed: int) -> Stand:
+    """A simulated face as built, and its eye."""
+    made = simulated_stand(config, seed=seed)
+    return Stand(config, made.open_robot, made.detector, made.clock, ScriptedPrompter())
 
 
 def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:
@@ -74,49 +82,58 @@ def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:
 
 
 def watch(
-    learned: Learned, config: FaceConfig, seed: int, ageing: Ageing | None
-) -> tuple[Recording, Recording, Recording]:
-    """(25 frames for drift, 50 poses to learn from, the test path on the truth) of a face."""
+    paths: Sequence[Sequence[Array]], config: FaceConfig, seed: int, ageing: Ageing | None
+) -> tuple[list[list[Recording]], Recording]:
+    """(photos of each path's pieces, the test path on the truth) of a face."""
     clock = LockStepClock()
     plant = SimFace(config, seed=seed, timestep_s=0.004, ageing=ageing)
     world, body = SimWorld(config, seed=seed, clock=clock, plant=plant), Body.of(config)
     eye, truth = (
         SimulatedDetector(world.plant, clock, seed=seed + 1, noise_m=noise_m) for noise_m in (1e-4, 0.0)
     )
+    photos: list[list[Recording]] = []
     with Robot(config, world.open, clock) as robot:
         robot.connect()
         robot.arm()
         look = Recorder(robot, eye, clock)
         look.go(body.neutral_u, 1.0)
-        few, poses = (
-            look.record(drift.recalibration_path(learned, body, count, s), frame_hz=drift.FRAME_HZ)
-            for count, s in ((25, seed + 1), (POSES, seed))
-        )
+        for pieces in paths:
+            photos.append([])
+            for piece in pieces:
+                look.go(piece[0], 0.5)
+                photos[-1].append(look.record(piece, frame_hz=drift.FRAME_HZ))
         path = exam_path(config, seed + 3, swing_s=15.0, takes=2)
         look.go(path[0], 0.5)
         exam = Recorder(robot, truth, clock).record(path, frame_hz=25.0)
-    return few, poses, exam
+    return photos, exam
 
 
-def judge(learned: Learned, exam: Recording) -> dict[str, float]:
+def judge(learned: Learned, exam: Recording) -> dict[str, Any]:
     """Worst region's relative error, and mean rms error over regions in mm."""
     found = score(exam.landmarks_m, learned.model.predict(learned.inputs(exam))[0])
-    return {"worst": found.worst, "mean_mm": float(np.mean(list(found.error_mm.values())))}
+    mean_mm = float(np.mean(list(found.error_mm.values())))
+    return {"worst": found.worst, "worst_region": found.worst_region, "mean_mm": mean_mm}
 
 
-def run(config: FaceConfig, learned: Learned, seed: int) -> list[dict[str, Any]]:
+def run(config: FaceConfig, seed: int) -> list[dict[str, Any]]:
     """One row per kind of ageing."""
-    few, _, exam = watch(learned, config, seed, None)
-    young, usual = judge(learned, exam), drift.region_errors_mm(learned, exam)
-    calm = drift.find_drift(learned, few, usual, config.names)
-    rows: list[dict[str, Any]] = [{"ageing": "none", "drifted": calm.regions, "young": young}]
+    learned, photos = calibrated(config, seed)
+    before = drift.pieces_again(learned, photos, POSES)
+    glimpsed = drift.pieces_again(learned, photos, 25)
+    paths = [r.u for r in glimpsed], [r.u for r in before]
+    (few, _), exam = watch(paths, config, seed, None)
+    young, usual = judge(learned, exam), drift.region_errors_mm(learned, glimpsed)
+    calm = drift.find_drift(learned, few, usual, config.names, glimpsed)
+    rows: list[dict[str, Any]] = [{"ageing": "none", "seed": seed, "drifted": calm.regions, "young": young}]
     for name, ageing in kinds(config, seed).items():
-        few, poses, exam = watch(learned, config, seed, ageing)
-        noticed = drift.find_drift(learned, few, usual, config.names)
-        old, new = judge(learned, exam), judge(drift.adapt(learned, [poses]), exam)
-        back = {k: (old[k] - new[k]) / (old[k] - young[k]) for k in old}
-        rows.append({"ageing": name, "drifted": noticed.regions, "slips_u": noticed.slips, "young": young, "old": old,
-                     "new": new, "given_back": back})  # fmt: skip
+        (few, poses), exam = watch(paths, config, seed, ageing)
+        noticed = drift.find_drift(learned, few, usual, config.names, glimpsed)
+        old, new = judge(learned, exam), judge(drift.adapt(learned, poses, before), exam)
+        back = {k: (old[k] - new[k]) / (old[k] - young[k]) for k in ("worst", "mean_mm")}
+        rows.append({"ageing": name, "seed": seed, "drifted": noticed.regions, "slips_u": noticed.slips,
+                     "poses": sum(len(r.frame_s) for r in poses), "young": young, "old": old, "new": new,
+                     "given_back": back})  # fmt: skip
+        Console().print(f"seed {seed}, {name}: {back}")
     return rows
 
 
@@ -124,26 +141,28 @@ def main() -> None:
     """Print the table and keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--face", default="hybrid")
-    parser.add_argument(
-        "--calibration", type=Path, help="of the same simulated face; the shipped one unless told"
-    )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
-    config = load_face(args.face)
-    where = args.calibration or folder.shipped_folder(config.id)
-    meta = folder.load(where, config)
-    learned = load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config)
-    rows = run(config, learned, args.seed)
+    config, rows = load_face(args.face), []
+    for seed in args.seeds:
+        rows += run(config, seed)
+        OUT.write_text(json.dumps({"face": config.id, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     show(rows)
-    OUT.write_text(
-        json.dumps({"face": config.id, "seed": args.seed, "rows": rows}, indent=1) + "\n", encoding="utf-8"
-    )
 
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Young, old and new: worst region's relative error (mean over regions in mm)."""
     table = Table(title=f"{POSES} poses after ageing: worst region (mean over regions, mm)")
-    for column in ("ageing", "drift seen in", "slips", "young", "old model", "adapted", "given back (mm)"):
+    for column in (
+        "seed",
+        "ageing",
+        "drift seen in",
+        "slips",
+        "young",
+        "old model",
+        "adapted",
+        "given back (mm)",
+    ):
         table.add_column(column)
     for row in rows:
         cells = [
@@ -152,7 +171,14 @@ def show(rows: list[dict[str, Any]]) -> None:
         ]
         back = row.get("given_back")
         told = f"{back['worst']:.0%} ({back['mean_mm']:.0%})" if back else ""
-        table.add_row(row["ageing"], ", ".join(row["drifted"]), str(row.get("slips_u", "")), *cells, told)
+        table.add_row(
+            str(row["seed"]),
+            row["ageing"],
+            ", ".join(row["drifted"]),
+            str(row.get("slips_u", "")),
+            *cells,
+            told,
+        )
     Console().print(table)
 
 

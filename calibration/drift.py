@@ -4,6 +4,10 @@ Cables stretch, a horn slips on its teeth, skin grows soft. What that does is mo
 than their commands say, or go further, so a few dozen poses are enough: first two numbers per actuator are fitted
 (slip and stretch), most of them nothing (a Cauchy prior); then the curves are corrected in closed form (kernel ridge, mostly
 those of actuators that have changed), as far as poses that were left out say that it helps.
+
+The poses are a piece of the babbling of its youth, driven again. What the self-model did not know there it does not know
+now: taken out photo by photo, it leaves what has changed. With poses that have no photo from before, the model's own
+error is most of what is seen of skin that grew a little softer.
 """
 
 import copy
@@ -16,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animaface.calibration.album import beginning
 from animaface.calibration.learn import Learned
 from animaface.calibration.paths import Body, babbling_path
 from animaface.calibration.recording import Recording
@@ -26,8 +31,8 @@ from animaface.selfmodel.network import SelfModel, pack
 
 Array = NDArray[np.float64]
 
-DRIFTED_RATIO: Final = 1.6
-DRIFTED_MM: Final = 0.25
+DRIFTED_RATIO: Final = 1.5
+DRIFTED_MM: Final = 0.15
 """A region has drifted when its error is this many times, and by this much, above what was usual."""
 SLIPPED_U: Final = 0.03
 _FEWEST: Final = 5
@@ -37,10 +42,14 @@ _IMAGINED: Final = 24
 """Paths that are thought through for the one that is driven."""
 _SLIP_U, _STRETCH = 0.01, 0.02
 """What slips and stretches are usually below."""
-_ROUNDS: Final = 12
+_ROUNDS: Final = 10
+_SHORTEST_S: Final = 1.0
+"""A piece shorter than this isn't worth the way to where it begins."""
 _NUDGE: Final = 0.01
-_NOISE: Final = 0.04
-"""Error of a good model, in units of a block's motion."""
+_NOISE: Final = 0.02
+"""The least error of a good model along a component, in units of its block's motion."""
+_SAME_S: Final = 0.05
+"""Photos of the same path that were taken within this time of each other show the same pose."""
 _CORRECTIONS: Final = (0.0, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 _FOLDS: Final = 5
 
@@ -71,65 +80,113 @@ class Drift:
         }
 
 
-def region_errors_mm(learned: Learned, seen: Recording) -> dict[str, float]:
-    """Rms error of the self-model in each region on a recording, mm."""
-    square = ((learned.model.predict(learned.inputs(seen))[0] - seen.landmarks_m) ** 2).sum(axis=2)
+def region_errors_mm(learned: Learned, seen: Sequence[Recording]) -> dict[str, float]:
+    """Rms error of the self-model in each region on recordings, mm."""
+    wrong = [learned.model.predict(learned.inputs(r))[0] - r.landmarks_m for r in seen]
+    square = (np.concatenate(wrong) ** 2).sum(axis=2)
     return {r: float(1e3 * np.sqrt(square[:, list(regions()[r])].mean())) for r in REGION_NAMES}
 
 
-def find_drift(learned: Learned, seen: Recording, usual_mm: dict[str, float], names: Sequence[str]) -> Drift:
+def find_drift(
+    learned: Learned, seen: Sequence[Recording], usual_mm: dict[str, float], names: Sequence[str],
+    before: Sequence[Recording | None] = (),
+) -> Drift:  # fmt: skip
     """Compare a few frames of a moving face with what its self-model expects.
 
-    `usual_mm`: error per region when the calibration was made (models.self-model.error_mm of calibration.json).
+    `usual_mm`: error per region when the calibration was made, best of the same poses (`region_errors_mm` of `before`), else of
+    its fixed path (models.self-model.error_mm of calibration.json).
+    `before`: for each recording the same path in the face's youth, or None.
     Raises CalibrationError for fewer than five frames.
     """
-    if len(seen.frame_s) < _FEWEST:
-        raise CalibrationError(f"drift needs {_FEWEST} frames or more, found {len(seen.frame_s)}",
+    frames = sum(len(r.frame_s) for r in seen)
+    if frames < _FEWEST:
+        raise CalibrationError(f"drift needs {_FEWEST} frames or more, found {frames}",
                                next_step="let the face move in front of the camera for a few seconds")  # fmt: skip
     found = Drift(region_errors_mm(learned, seen), usual_mm, {})
     if not found.regions:
         return found
-    slips = adapt(learned, [seen], correct=False).model.slip.tolist()
+    slips = adapt(learned, seen, before, correct=False).model.slip.tolist()
     return replace(
         found, slips={n: round(s, 3) for n, s in zip(names, slips, strict=True) if abs(s) > SLIPPED_U}
     )
 
 
+def pieces_again(learned: Learned, album: Sequence[Recording], poses: int) -> list[Recording]:
+    """What to drive again for so many poses at FRAME_HZ: beginnings of pieces of the album, those first whose photos tell
+    most about all slips and stretches at once (D-optimal: Fedorov 1972). Empty when the album shows no moving face."""
+    left_s, chosen = poses / FRAME_HZ, []
+    pieces = [
+        beginning(r, left_s) for r in album if len(r.frame_s) and np.ptp(r.landmarks_m, axis=0).max() > 0.0
+    ]
+    known = _prior(len(learned.observed))
+    told = [_information(learned, p.u) for p in pieces]
+    while pieces and left_s > _SHORTEST_S:
+        best = max(range(len(pieces)), key=lambda k: float(torch.logdet(known + told[k])))
+        known = known + told.pop(best)
+        chosen.append(beginning(pieces.pop(best), left_s))
+        left_s -= TICK_S * len(chosen[-1].u)
+    return chosen
+
+
 def recalibration_path(learned: Learned, body: Body, poses: int, seed: int) -> Array:
-    """[T, N] babbling for so many poses at FRAME_HZ, from seeds that training did not use: of many such paths the one whose
-    photos tell most about all slips and stretches at once (D-optimal: Fedorov 1972)."""
-    every = round(1.0 / (FRAME_HZ * TICK_S))
+    """[T, N] the same from babbling that was never driven, for a calibration that keeps no photos."""
     paths = [babbling_path(body, poses / FRAME_HZ, 7919 + _IMAGINED * seed + k) for k in range(_IMAGINED)]
-
-    def told(path: Array) -> float:
-        model = copy.deepcopy(learned.model)
-        x = _tensor(learned.history.inputs(learned.response.follow(path))[::every])
-        with torch.no_grad():
-            slopes = _slopes(model, x, _tensor(learned.observed)).flatten(1).double() / _NOISE
-        prior = torch.tensor([_SLIP_U**-2, _STRETCH**-2], dtype=torch.double).repeat_interleave(
-            len(learned.observed)
-        )
-        return float(torch.logdet(slopes @ slopes.T + torch.diag(prior)))
-
-    return max(paths, key=told)
+    known = _prior(len(learned.observed))
+    return max(paths, key=lambda path: float(torch.logdet(known + _information(learned, path))))
 
 
-def adapt(learned: Learned, recordings: Sequence[Recording], *, correct: bool = True) -> Learned:
+def _prior(n: int) -> Tensor:
+    return torch.diag(torch.tensor([_SLIP_U**-2, _STRETCH**-2], dtype=torch.double).repeat_interleave(n))
+
+
+def _information(learned: Learned, path: Array) -> Tensor:
+    """[2 N, 2 N] of photos of path[T, N] about slips and stretches."""
+    every = round(1.0 / (FRAME_HZ * TICK_S))
+    model = copy.deepcopy(learned.model)
+    x = _tensor(learned.history.inputs(learned.response.follow(path))[::every])
+    with torch.no_grad():
+        slopes = _slopes(model, x, _tensor(learned.observed)).flatten(1).double() / (2.0 * _NOISE)
+    return slopes @ slopes.T
+
+
+def adapt(
+    learned: Learned, recordings: Sequence[Recording], before: Sequence[Recording | None] = (), *,
+    correct: bool = True,
+) -> Learned:  # fmt: skip
     """A self-model for the face as it is now, from few poses; `learned` itself stays as it was.
 
-    `correct`: the curves too, and not only where actuators stand.
+    `before`: for each recording the same path in the face's youth, or None. `correct`: the curves too, and not only where
+    actuators stand.
     """
     model = copy.deepcopy(learned.model)
     x = _tensor(np.concatenate([learned.inputs(r) for r in recordings]))
-    y = pack(
-        np.concatenate([r.landmarks_m for r in recordings]), np.concatenate([r.head_rad for r in recordings])
-    )
+    known = [
+        _known(learned, young, r)
+        for young, r in zip(before or [None] * len(recordings), recordings, strict=True)
+    ]
     with torch.no_grad():
-        target = ((_tensor(y) - model.mean) @ model.basis.T) / model.scale
+        target = torch.cat([_target(model, r) for r in recordings]) - torch.cat(known)
         _fit_stands(model, x, target, _tensor(learned.observed))
         if correct:
             _correct(model, x, target)
     return replace(learned, model=model.eval())
+
+
+def _target(model: SelfModel, seen: Recording) -> Tensor:
+    """[F, rows] what the model should say, in units of its scale."""
+    return ((_tensor(pack(seen.landmarks_m, seen.head_rad)) - model.mean) @ model.basis.T) / model.scale
+
+
+def _known(learned: Learned, young: Recording | None, now: Recording) -> Tensor:
+    """[F, rows] by how much the model was wrong at these photos in the face's youth; 0 where there is none of them."""
+    model = learned.model
+    if young is None:
+        return torch.zeros(len(now.frame_s), len(model.basis))
+    apart_s = np.abs((now.frame_s - now.start_s)[:, None] - (young.frame_s - young.start_s)[None])
+    with torch.no_grad():
+        wrong = _target(model, young) - model.members(_tensor(learned.inputs(young))).mean(dim=0)
+    same = _tensor(apart_s.min(axis=1) < _SAME_S)[:, None]
+    return same * wrong[torch.as_tensor(apart_s.argmin(axis=1))]
 
 
 def _fit_stands(model: SelfModel, x: Tensor, target: Tensor, free: Tensor) -> None:
@@ -140,9 +197,7 @@ def _fit_stands(model: SelfModel, x: Tensor, target: Tensor, free: Tensor) -> No
     found = torch.zeros(2 * n)
     for _ in range(_ROUNDS):
         left = _left(model, x, target)
-        noise = (
-            left.square().sum(dim=2).mean(dim=0).clamp(min=_NOISE**2).sqrt()[None, :, None]
-        )  # of each block
+        noise = left.square().mean(dim=0).clamp(min=_NOISE**2).sqrt()  # of each block's components
         slopes = (_slopes(model, x, free) / noise).flatten(1).double()
         prior = 2.0 / (usual**2 + found**2).double()
         gram = slopes @ slopes.T + torch.diag(prior)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.calibration import folder
+from animaface.calibration import album, folder
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.recording import Recording
 from animaface.calibration.work import Work
@@ -134,7 +134,7 @@ def write(target: Path, face: FaceSteps, learned: "Learned", meta: dict[str, Any
         into = Work(new)
         for name in ("selfmodel.onnx", "inverse.onnx"):
             (new / name).write_bytes(face.work.path(name).read_bytes())
-        into.keep("babbling", **_joined(face.recordings()))
+        into.keep(album.NAME, **album.packed(face.recordings()))
         into.keep_facts("calibration", meta)
         write_report(new / "report.html", meta, seen_targets(face, learned), kept.get("done_m", nothing),
                      kept.get("reachable_m", nothing))  # fmt: skip
@@ -149,17 +149,3 @@ def _replaced(target: Path, config: FaceConfig) -> dict[str, Any]:
     except CalibrationError:
         return {}
     return {"date": before["date"], "quality": before["quality"]}
-
-
-def _joined(recordings: list[Recording]) -> dict[str, NDArray[Any]]:
-    """Babbling as it is kept for later: commands at 100 Hz, frames as 16-bit hundredths of a millimetre."""
-    landmarks = np.concatenate([r.landmarks_m for r in recordings])
-    return {
-        "u": np.concatenate([r.u for r in recordings]).astype(np.float16),
-        "start_s": np.array([r.start_s for r in recordings]),
-        "ticks": np.array([len(r.u) for r in recordings]),
-        "frames": np.array([len(r.frame_s) for r in recordings]),
-        "frame_s": np.concatenate([r.frame_s for r in recordings]),
-        "landmarks_10um": np.round(1e5 * landmarks).astype(np.int16),
-        "head_rad": np.concatenate([r.head_rad for r in recordings]).astype(np.float32),
-    }

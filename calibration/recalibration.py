@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration import drift, folder
+from animaface.calibration.album import load_album
 from animaface.calibration.camera.delay import measure_delay
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.learn import Learned, learn_inverse, load_learned
@@ -48,25 +49,31 @@ def recalibrate(
     meta = folder.load(source, config)
     old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
     face = FaceSteps(stand, Work(work), o)
-    seen, exam = _watch(face, drift.recalibration_path(old, face.body, poses, o.seed), o)
-    usual = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
-    found = drift.find_drift(old, seen, usual, config.names)
+    same_eye = meta.get("plane") == stand.detector.plane
+    before = drift.pieces_again(old, load_album(source), poses) if same_eye else []
+    paths = [r.u for r in before] or [drift.recalibration_path(old, face.body, poses, o.seed)]
+    seen, exam = _watch(face, paths, o)
+    exam_mm = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
+    usual = (
+        drift.region_errors_mm(old, before) if before else exam_mm
+    )  # of the same poses, where they are known
+    found = drift.find_drift(old, seen, usual, config.names, before)
     stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
-    new = drift.adapt(old, [seen])
+    new = drift.adapt(old, seen, before)
     before, after = (_errors(learned, exam) for learned in (old, new))
     if after["mean_mm"] >= before["mean_mm"]:
         raise CalibrationError(
             f"the recalibrated model errs by {after['mean_mm']:.2f} mm, the old one by {before['mean_mm']:.2f} mm; "
             "the old calibration stays", next_step=f"animaface calibrate {config.id}")  # fmt: skip
     meta["recalibration"] = {
-        "from": meta["date"], "poses": len(seen.frame_s), **found.facts(), "before": before, "after": after,
+        "from": meta["date"], "poses": sum(len(r.frame_s) for r in seen), **found.facts(), "before": before, "after": after,
     }  # fmt: skip
     meta["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     _write(target, source, new, meta, stand, o)
     return meta
 
 
-def _watch(face: FaceSteps, path: Array, o: Options) -> tuple[Recording, Recording]:
+def _watch(face: FaceSteps, paths: list[Array], o: Options) -> tuple[list[Recording], Recording]:
     """(poses to learn from, a path to judge by), with the robot released again at the end."""
     config, body = face.stand.config, face.body
     with face.moving():
@@ -77,8 +84,12 @@ def _watch(face: FaceSteps, path: Array, o: Options) -> tuple[Recording, Recordi
             detector.delay_s = measure_delay(
                 face.recorder, config, body.neutral_u, face.stand.flash, o.seed
             ).delay_s
-        face.recorder.go(path[0], 0.5)
-        seen = face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("recalibration"))
+        seen = []
+        for path in paths:
+            face.recorder.go(path[0], 0.5)
+            seen.append(
+                face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("recalibration"))
+            )
         judge = exam_path(config, o.seed + 5, swing_s=_CHECK_SWING_S, takes=1)
         face.recorder.go(judge[0], 0.5)
         exam = face.recorder.record(judge, frame_hz=o.exam_hz, progress=face.progress("check"))
