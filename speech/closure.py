@@ -44,9 +44,9 @@ class ClosureSettings:
     certain: float = 0.14
     teeth_doubt: float = 0.25
     teeth_certain: float = 0.55
-    fading_doubt: float = 0.3
-    fading_certain: float = 0.6
-    fading_frames: float = 15.0
+    fading_doubt: float = 0.4
+    fading_certain: float = 0.75
+    fading_frames: float = 5.0
     attack_frames: float = 1.75
     least_frames: float = 4.0
     release_frames: float = 1.5
