@@ -8,14 +8,15 @@ that what moves without being asked counts.
 
 Slopes: each of the 52 shapes at a half and at full strength: done on asked, along what is asked and over the landmarks
 it moves. Beside it the largest slope the simulator can give, at most 1: of the optimum, and of commands pushed from
-there as far along what is asked as they go. Slow: ten minutes on two free cores.
+there as far along what is asked as they go. Slow: ten minutes on two free cores. `--known` searches for no optimum: it takes the
+best commands and the largest slopes of the last whole run, or ours where that is better.
 """
 
 import argparse
 import json
 import multiprocessing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ class Job:
     target: Array
     starts: Array
     face: str
+    known_u: Array | None = None
 
 
 def solve(job: Job) -> dict[str, Any]:
@@ -116,7 +118,9 @@ def solve(job: Job) -> dict[str, Any]:
 
     neutral, ours = error(face.from_neutral(face.body.neutral_u)), error(face.from_neutral(job.starts[0]))
     best, best_u = min((neutral, 0), (ours, 1))[0], job.starts[0]
-    for start in job.starts:
+    if job.known_u is not None and (before := error(face.from_neutral(job.known_u))) < best:
+        best, best_u = before, job.known_u
+    for start in job.starts if job.known_u is None else ():
         u, here = start, error(face.from_neutral(start))
         for step in range(3):
             if step and here > 1.25 * best:
@@ -145,6 +149,7 @@ class Push:
     targets: Array
     ours: Array
     face: str
+    known: dict[str, Any] | None = None
 
 
 def push(job: Push) -> dict[str, Any]:
@@ -159,6 +164,14 @@ def push(job: Push) -> dict[str, Any]:
     way = np.where(moving, asked[-1], 0.0)
     done = np.stack([face.from_neutral(u) for u in job.ours]) - rest
     slope = float((done * asked)[:, moving].sum() / (asked[:, moving] ** 2).sum())
+
+    if job.known is not None:
+        return {
+            "name": job.name,
+            "slope": slope,
+            "best": job.known["best"],
+            "largest": max(slope, job.known["largest"]),
+        }
 
     def along(u: Array) -> float:
         return float((face.from_neutral(u) - rest) @ way / (way @ way))
@@ -256,6 +269,20 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
     return out
 
 
+def with_known(todo: list[Job], shapes: list[Push]) -> tuple[list[Job], list[Push]]:
+    """The same with what the last whole run found; SystemExit where it had other targets."""
+    last = json.loads(OUT.read_text(encoding="utf-8"))
+    best_u = {row["name"]: np.array(row["best_u"]) for row in last["targets"]}
+    slopes = {row["name"]: row for row in last["slopes"]}
+    if unknown := [j.name for j in todo if j.name not in best_u] + [
+        p.name for p in shapes if p.name not in slopes
+    ]:
+        raise SystemExit(f"--known: the last run had no {unknown[0]}; run it whole first, without --known")
+    return [replace(j, known_u=best_u[j.name]) for j in todo], [
+        replace(p, known=slopes[p.name]) for p in shapes
+    ]
+
+
 def _starts(ours: Array, other: Array, body: Body, random: np.random.Generator) -> Array:
     wild = body.limits.made_legal(random.random((1, len(ours))))[0]
     return np.stack([ours, body.neutral_u, other, 0.5 * (ours + wild)])
@@ -278,12 +305,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-slopes", action="store_true", help="scores only")
+    parser.add_argument("--known", action="store_true", help="optima of the last whole run, in the results")
     args = parser.parse_args()
     if args.targets < 3:
-        parser.error(f"--targets: wanted 3 or more (a third are poses the face can reach), found {args.targets}")
+        parser.error(
+            f"--targets: wanted 3 or more (a third are poses the face can reach), found {args.targets}"
+        )
     config, console = load_face(args.face), Console()
     calibration = args.calibration or folder.shipped_folder(config.id)
-    todo = jobs(config, calibration, args.targets, args.seed)
+    todo, shapes = (
+        jobs(config, calibration, args.targets, args.seed),
+        [] if args.no_slopes else pushes(config, calibration),
+    )
+    if args.known:
+        todo, shapes = with_known(todo, shapes)
     with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
         rows = []
         for row in pool.imap(solve, todo):
@@ -291,7 +326,7 @@ def main() -> None:
             console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
                           f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
         slopes = []
-        for found in pool.imap(push, [] if args.no_slopes else pushes(config, calibration)):
+        for found in pool.imap(push, shapes):
             slopes.append(found)
             console.print(f"{found['name']:24s} slope {found['slope']:.2f}, of the best {found['best']:.2f}, largest "
                           f"{found['largest']:.2f}", highlight=False)  # fmt: skip
@@ -316,7 +351,16 @@ def main() -> None:
                       f"{told['least']:.2f}; against the largest: {told['enough of largest']}", highlight=False)  # fmt: skip
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(
-        json.dumps({"face": config.id, "summary": summary, "targets": rows, "slopes": slopes}, indent=1)
+        json.dumps(
+            {
+                "face": config.id,
+                "optima": "of the run before" if args.known else "searched",
+                "summary": summary,
+                "targets": rows,
+                "slopes": slopes,
+            },
+            indent=1,
+        )
         + "\n",
         encoding="utf-8",
     )

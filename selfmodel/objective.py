@@ -38,7 +38,7 @@ class Weights:
 
     `gap` of poses, `spoken_gap` of takes: in speech the opening of the lips is what is looked at, in a pose it may not
     outweigh the rest of the face. `shrunk`: what falls short of the target along the way to it, beside the distance itself.
-    At 1 the inverse score of the hybrid face is .031 instead of .025, and 48 instead of 43 of 50 shapes go .9 as far as
+    At 1 the inverse score of the hybrid face is .033 instead of .025, and 48 instead of 43 of 50 shapes go .9 as far as
     the best pose does.
     """
 
