@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.calibration import drift, folder
-from animaface.calibration.album import load_album
+from animaface.calibration import album, drift, folder
 from animaface.calibration.camera.delay import measure_delay
 from animaface.calibration.face_steps import FaceSteps
 from animaface.calibration.learn import Learned, learn_inverse, load_learned
@@ -50,16 +49,14 @@ def recalibrate(
     old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
     face = FaceSteps(stand, Work(work), o)
     same_eye = meta.get("plane") == stand.detector.plane
-    before = drift.pieces_again(old, load_album(source), poses) if same_eye else []
-    paths = [r.u for r in before] or [drift.recalibration_path(old, face.body, poses, o.seed)]
+    youth = drift.pieces_again(old, album.load_album(source), poses) if same_eye else []
+    paths = [r.u for r in youth] or [drift.recalibration_path(old, face.body, poses, o.seed)]
     seen, exam = _watch(face, paths, o)
     exam_mm = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
-    usual = (
-        drift.region_errors_mm(old, before) if before else exam_mm
-    )  # of the same poses, where they are known
-    found = drift.find_drift(old, seen, usual, config.names, before)
+    usual = drift.region_errors_mm(old, youth) if youth else exam_mm
+    found = drift.find_drift(old, seen, usual, config.names, youth)
     stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
-    new = drift.adapt(old, seen, before)
+    new = drift.adapt(old, seen, youth)
     before, after = (_errors(learned, exam) for learned in (old, new))
     if after["mean_mm"] >= before["mean_mm"]:
         raise CalibrationError(
@@ -69,7 +66,7 @@ def recalibrate(
         "from": meta["date"], "poses": sum(len(r.frame_s) for r in seen), **found.facts(), "before": before, "after": after,
     }  # fmt: skip
     meta["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-    _write(target, source, new, meta, stand, o)
+    _write(target, source, new, seen, meta, stand, o)
     return meta
 
 
@@ -102,7 +99,13 @@ def _errors(learned: Learned, exam: Recording) -> dict[str, Any]:
 
 
 def _write(
-    target: Path, source: Path, learned: Learned, meta: dict[str, Any], stand: Stand, o: Options
+    target: Path,
+    source: Path,
+    learned: Learned,
+    seen: list[Recording],
+    meta: dict[str, Any],
+    stand: Stand,
+    o: Options,
 ) -> None:
     from animaface.calibration.report import with_recalibration
 
@@ -116,8 +119,8 @@ def _write(
     net = learn_inverse(learned, config, replace(DistillOptions(seed=o.seed), **o.distil), _telling(stand))
 
     def fill(new: Path) -> None:
-        if (source / "babbling.npz").is_file():
-            (new / "babbling.npz").write_bytes((source / "babbling.npz").read_bytes())
+        # The face as it is now: the next change is counted from here. All photos of its youth stay in .previous.
+        Work(new).keep(album.NAME, **album.packed(seen))
         if (source / "report.html").is_file():
             page = (source / "report.html").read_text(encoding="utf-8")
             told = with_recalibration(page, meta["recalibration"])

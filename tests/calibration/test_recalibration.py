@@ -7,6 +7,7 @@ import pytest
 
 from animaface.app.simulated import SimulatedDetector
 from animaface.calibration import folder
+from animaface.calibration.album import load_album
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.prompter import ScriptedPrompter
 from animaface.calibration.recalibration import recalibrate
@@ -45,6 +46,7 @@ def test_a_face_ages_and_is_learned_again(tmp_path: Path) -> None:
     assert told["after"]["mean_mm"] < 0.6 * told["before"]["mean_mm"]
     assert folder.load(target, config)["recalibration"]["poses"] == told["poses"]
     assert folder.load(target.with_name("bench4.previous"), config) == was
+    assert sum(len(r.frame_s) for r in load_album(target)) == told["poses"]
     rest = FaceInverse.load(target / "inverse.onnx").solve(np.zeros((3, N_CHANNELS)))[1]
     neutral = np.array([a.neutral_u for a in config.actuators.values()])
     row = config.names.index("brow_inner_left")
