@@ -17,7 +17,7 @@ from animaface.speech.hearing.measures import FEWEST_FRAMES, N_MEASURES, WINDOW_
 from animaface.speech.hearing.network import CLASSES, FeelingNetwork
 from animaface.speech.hearing.voice import LEVEL, N_COLUMNS, VOICED, VOICING, VoiceStream
 
-__all__ = ["CLASSES", "Feeling", "FeelingListener", "Usual"]
+__all__ = ["CLASSES", "Feeling", "FeelingListener", "SpeechGate", "Usual", "attended"]
 
 Array = NDArray[np.float64]
 FELT: Final = tuple(n for n in PROTOTYPES if n != "neutral")
@@ -94,6 +94,37 @@ class Shown:
         return self._now
 
 
+class SpeechGate:
+    """What belongs to speech: frames well above a running floor, and pauses shorter than _HANG_S."""
+
+    def __init__(self) -> None:
+        self._floor_db = _LOWEST_DB
+        self.quiet_s = 10.0
+        """Since when nobody speaks."""
+
+    @property
+    def open(self) -> bool:
+        """Somebody speaks, or paused a moment ago."""
+        return self.quiet_s <= _HANG_S
+
+    def hear(self, level_db: float) -> None:
+        """One more frame."""
+        rise = 0.02 if level_db > self._floor_db else 0.3
+        nearer_db = min(level_db - self._floor_db, 20.0) * rise / 10.0
+        self._floor_db = max(_LOWEST_DB, self._floor_db + nearer_db)
+        heard = level_db > self._floor_db + _ABOVE_FLOOR_DB and level_db > _LOWEST_DB
+        self.quiet_s = 0.0 if heard else self.quiet_s + 1.0 / FRAME_RATE_HZ
+
+
+def attended(frames: Array) -> Array:
+    """The frames[T, N_COLUMNS] of a recording that a listener who begins with it keeps."""
+    gate, kept = SpeechGate(), []
+    for level_db in frames[:, LEVEL].tolist():
+        gate.hear(level_db)
+        kept.append(gate.open)
+    return np.asarray(frames[np.array(kept, bool)])
+
+
 class FeelingListener:
     """Push sound in chunks of any size, get feelings 60 times a second; the same however it is cut."""
 
@@ -104,8 +135,8 @@ class FeelingListener:
         self.usual = Usual(self._network.population)
         self._window: deque[Array] = deque(maxlen=WINDOW_FRAMES)
         self._waiting: deque[tuple[Array, float]] = deque()
-        self._floor_db = _LOWEST_DB
-        self._frame, self._quiet_s = 0, 10.0
+        self._gate = SpeechGate()
+        self._frame = 0
         self._judged = np.eye(len(CLASSES))[0]
         self._belief = self._judged.copy()
 
@@ -123,26 +154,22 @@ class FeelingListener:
         if self._frame % STEP_FRAMES == 0:
             self._judge()
         self._frame += 1
-        tau_s = _SMOOTH_S if self._quiet_s < _LINGER_S else _FADE_S
-        if self._quiet_s >= _LINGER_S:
+        tau_s = _SMOOTH_S if self._gate.quiet_s < _LINGER_S else _FADE_S
+        if self._gate.quiet_s >= _LINGER_S:
             self._belief = np.eye(len(CLASSES))[0]
         shown = self._shown.step(self._belief, tau_s)
         return np.concatenate([self._judged, self._belief, shown, self._belief @ _AFFECT])
 
     def _hear(self, frame: Array) -> None:
-        """Keep the frame if somebody speaks; pauses shorter than _HANG_S belong to speech."""
-        level = float(frame[LEVEL])
-        rise = 0.02 if level > self._floor_db else 0.3
-        self._floor_db = max(_LOWEST_DB, self._floor_db + (min(level - self._floor_db, 20.0)) * rise / 10.0)
-        heard = level > self._floor_db + _ABOVE_FLOOR_DB and level > _LOWEST_DB
-        self._quiet_s = 0.0 if heard else self._quiet_s + 1.0 / FRAME_RATE_HZ
-        if self._quiet_s <= _HANG_S:
+        """Keep the frame if somebody speaks."""
+        self._gate.hear(float(frame[LEVEL]))
+        if self._gate.open:
             self._window.append(frame)
-        elif self._quiet_s > _FORGET_S:
+        elif self._gate.quiet_s > _FORGET_S:
             self._window.clear()
 
     def _judge(self) -> None:
-        if self._quiet_s > _HANG_S or len(self._window) < FEWEST_FRAMES:
+        if not self._gate.open or len(self._window) < FEWEST_FRAMES:
             return
         frames = np.array(self._window).reshape(-1, N_COLUMNS)
         if (frames[:, VOICING] > VOICED).mean() < _FEWEST_VOICED:

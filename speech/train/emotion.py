@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from animaface.robot.face.errors import InputError
 from animaface.speech.features import SAMPLE_RATE_HZ
-from animaface.speech.hearing.listener import PRIOR_WINDOWS
-from animaface.speech.hearing.measures import N_MEASURES, WINDOW_FRAMES, measure
+from animaface.speech.hearing.listener import PRIOR_WINDOWS, attended
+from animaface.speech.hearing.measures import FEWEST_FRAMES, N_MEASURES, WINDOW_FRAMES, measure
 from animaface.speech.hearing.network import CLASSES, FORMAT, INPUTS, default_weights
 from animaface.speech.hearing.voice import VoiceStream
 from animaface.speech.network import METADATA_KEY
@@ -47,13 +47,13 @@ class Settings:
     """
 
     copies: int = 6
-    members: int = 3
+    members: int = 5
     epochs: int = 14
     hidden: int = 160
     seed: int = 0
     temperature: float = 1.1
-    unsure: float = 0.47
-    sure: float = 0.87
+    unsure: float = 0.55
+    sure: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,11 @@ def emodb_clips(data: Path) -> list[Path]:
 
 
 def _measures(samples: NDArray[np.float32], rng: np.random.Generator | None) -> Array:
-    """Of the whole clip, or of a random part of it (0.9 s to all)."""
-    frames = VoiceStream().push(np.append(samples, np.zeros(600, np.float32)))[-WINDOW_FRAMES:]
+    """Of the whole clip, or of a random part of it (0.9 s to all), as far as a listener keeps it for speech."""
+    everything = VoiceStream().push(samples)
+    frames = attended(everything)[-WINDOW_FRAMES:]
+    if len(frames) < FEWEST_FRAMES:
+        frames = everything[-WINDOW_FRAMES:]
     if rng is not None:
         size = int(rng.integers(min(54, len(frames)), len(frames) + 1))
         start = int(rng.integers(0, len(frames) - size + 1))
@@ -208,18 +211,21 @@ class _Baselines:
 
     def draw(self, row: int) -> tuple[Array, float]:
         c, rng = self._c, self._rng
-        total, weight = PRIOR_WINDOWS * self._population, 0.0
-        if rng.random() > 0.3:
-            pool, neutral = self._all[str(c.speaker[row])], self._neutral[str(c.speaker[row])]
-            plain = rng.random()
-            for _ in range(int(rng.integers(1, 25))):
-                among = neutral if rng.random() < plain and len(neutral) else pool
-                i = int(among[rng.integers(len(among))])
-                if c.clip[i] == c.clip[row]:
-                    continue
-                w = 1.0 if c.label[i] == 0 else rng.uniform(0.25, 0.8)
-                total, weight = total + w * c.measures[i], weight + w
-        return total / (PRIOR_WINDOWS + weight), weight / (PRIOR_WINDOWS + weight)
+        if rng.random() <= 0.3:
+            return self._population, 0.0
+        pool, neutral = self._all[str(c.speaker[row])], self._neutral[str(c.speaker[row])]
+        plain = rng.random(count := int(rng.integers(1, 25))) < (rng.random() if len(neutral) else 0.0)
+        drawn = np.concatenate(
+            [
+                rng.choice(neutral if len(neutral) else pool, int(plain.sum())),
+                rng.choice(pool, count - int(plain.sum())),
+            ]
+        )
+        drawn = drawn[c.clip[drawn] != c.clip[row]]
+        weight = np.where(c.label[drawn] == 0, 1.0, rng.uniform(0.25, 0.8, len(drawn)))
+        total = PRIOR_WINDOWS * self._population + weight @ c.measures[drawn]
+        known = float(weight.sum())
+        return total / (PRIOR_WINDOWS + known), known / (PRIOR_WINDOWS + known)
 
 
 def fit(corpus: Corpus, s: Settings) -> tuple[Ensemble, Array]:

@@ -7,7 +7,8 @@ import pytest
 
 from animaface.robot.face.errors import ConfigError
 from animaface.speech.hearing import CLASSES, FeelingListener
-from animaface.speech.hearing.measures import N_MEASURES, measure
+from animaface.speech.hearing.listener import attended
+from animaface.speech.hearing.measures import N_MEASURES, WINDOW_FRAMES, measure
 from animaface.speech.hearing.network import FeelingNetwork
 from animaface.speech.hearing.voice import PITCH, VOICING, VoiceStream
 from animaface.speech.perform import Performer
@@ -35,6 +36,18 @@ def test_pitch_is_heard(pitch_hz: float) -> None:
 def test_noise_has_no_voice() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)
     assert np.median(VoiceStream().push(noise)[:, VOICING]) < 0.5
+
+
+def test_training_is_taught_what_a_listener_keeps() -> None:
+    """The network was taught with the pauses that no listener measures: two points of recall were lost."""
+    noise = np.random.default_rng(1).normal(0, 1e-4, SAMPLE_RATE_HZ).astype(np.float32)
+    sound = np.concatenate([noise, hummed(150.0, 1.0), noise])
+    kept = attended(VoiceStream().push(sound))
+    assert 55 <= len(kept) <= 90, "the hum, and a quarter of a second after it"
+    listener = FeelingListener()
+    for i in range(0, len(sound), 700):
+        listener.push(sound[i : i + 700])
+    np.testing.assert_array_equal(np.array(listener._window), kept[-WINDOW_FRAMES:])
 
 
 def test_measures_ignore_gain() -> None:

@@ -176,7 +176,7 @@ def test_20_times_real_time_on_one_core(network: SpeechNetwork, voice: np.ndarra
 
 
 def test_16_ms_chunks_leave_most_of_a_core(network: SpeechNetwork, voice: np.ndarray) -> None:
-    """Measured 10 ms a second of sound on a quiet core; the bound is for busy ones."""
+    """14 ms a second of sound were measured beside load 8; the bound is for busy machines."""
     best = np.inf
     for _ in range(3):
         start, stream = time.process_time(), SpeechStream(network=network)
