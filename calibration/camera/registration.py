@@ -7,6 +7,7 @@ I. Matthews, 2004), elastic skin as the prior, Cauchy weights, coarse to fine.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from animaface.calibration.camera.skin_mesh import (
     open_triangles,
     stiffness,
 )
-from animaface.robot.face.landmarks import N_VERTICES
+from animaface.robot.face.landmarks import N_VERTICES, regions
 
 Array = NDArray[np.float64]
 Gray = NDArray[np.float32]
@@ -47,6 +48,9 @@ _NETWORK_SHARE: Final = 0.5
 _ROW: Final = 512
 _MOST_PIXELS: Final = 16_384
 """A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
+_LONGER: Final = 10
+"""Iterations more in the full picture: cheeks and corners are not there yet. Skin that folds away (lids, lips at the seam) goes
+astray instead, so it stays where the levels left it."""
 STEPS: Final = (
     Step(0.25, 5.0, 0.01, 0.03, 10),
     Step(0.5, 6.0, 0.003, 0.01, 10),
@@ -73,9 +77,13 @@ class Registration:
         """
         guess = start_px - self.rest_px
         prior = near_mouth()[:, None] * guess
-        found, misfit = guess, 1.0
+        found, misfit, seen = guess, 1.0, picture
         for level in self._levels:
-            found, misfit = level.fit(level.prepared(picture), found, prior)
+            seen = level.prepared(picture)
+            found, misfit = level.fit(seen, found, prior)
+        longer, _ = self._levels[-1].fit(seen, found, prior, _LONGER)
+        free = _never_covered()
+        found[free] = longer[free]
         lips = lip_landmarks()
         found[lips] += _NETWORK_SHARE * (guess[lips] - found[lips])
         return self.rest_px + found, misfit
@@ -120,11 +128,14 @@ class _Level:
         out: Gray = detail / (np.sqrt(size) + 4.0)
         return out
 
-    def fit(self, picture: Gray, move_px: Array, prior_px: Array) -> tuple[Array, float]:
-        """(displacement [468, 2] in px of the full picture, misfit), from a first guess, bent from the prior."""
+    def fit(
+        self, picture: Gray, move_px: Array, prior_px: Array, iterations: int | None = None
+    ) -> tuple[Array, float]:
+        """(displacement [468, 2] in px of the full picture, misfit), from a first guess, bent from the prior; as many
+        iterations as the level's, unless told."""
         step, d = self._step, move_px
         misfit = 1.0
-        for _ in range(step.iterations):
+        for _ in range(iterations or step.iterations):
             at = self._pixels + step.scale * (self._shares[:, :, None] * d[self._corners]).sum(axis=1)
             error = self._template - self._at(picture, at)
             weight = self._counts / (1.0 + error * error)
@@ -146,6 +157,13 @@ class _Level:
             picture, rows[..., 0], rows[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return seen.ravel()[: len(at)]
+
+
+@cache
+def _never_covered() -> NDArray[np.int64]:
+    """Landmarks whose skin no movement folds away."""
+    folds = {i for r in ("lids", "upper_lip", "lower_lip") for i in regions()[r]}
+    return np.array([i for i in range(N_VERTICES) if i not in folds], dtype=np.int64)
 
 
 def _rasterised(
