@@ -1,6 +1,7 @@
 """The trained network as onnxruntime runs it on one core: a frame's features in, curves and phone likelihoods out."""
 
 import json
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
+from animaface.robot.face.providers import VARIABLE, Provider, providers
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.phones import PHONES
 
@@ -44,7 +46,8 @@ class SpeechNetwork:
     """Weights with their metadata. No state: `onestep.OneStep` holds that, so one network serves many streams.
 
     session: onnxruntime's, of one frame: features[1, F] and STATES in, OUTPUTS and the next state out, all [1, size].
-    It always runs on the processor: a frame takes some 50 us, less than the way to a graphics card.
+    It runs on the processor unless another is asked for by name: a frame takes some 50 us, less than the way to a
+    graphics card.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
@@ -55,7 +58,7 @@ class SpeechNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = ort.InferenceSession(str(path), options, providers=_providers())
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
         self.path = path
@@ -69,6 +72,11 @@ class SpeechNetwork:
     def initial_state(self) -> dict[str, Array]:
         """The state before any sound."""
         return {name: np.zeros((1, self.sizes[name]), np.float32) for name in STATES}
+
+
+def _providers() -> list[Provider]:
+    asked = os.environ.get(VARIABLE) or "auto"
+    return providers(ort.get_available_providers(), "cpu" if asked == "auto" else asked)
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:
