@@ -16,8 +16,9 @@ from animaface.robot.face.take import Take
 from animaface.robot.handmap import HandMap
 
 Array = NDArray[np.float64]
-RAMPS_S: Final = 0.005
-"""What the gate's ramps cost fast closures beyond the servos' lag: bench/live.py found lips 7 ms behind without it."""
+RAMPS_S: Final = 0.009
+"""What commands that are held for a hundredth of a second (half of it) and the gate's ramps cost fast closures beyond the
+servos' lag: bench/lips_in_time.py found lips so far behind the take without it."""
 
 
 class Solver(Protocol):
