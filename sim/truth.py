@@ -152,7 +152,9 @@ def _read(f: BinaryIO, path: Path, last: int | None) -> Truth:
     at = len(MAGIC) + 4
     raw = f.read(at)
     if not raw.startswith(MAGIC) or len(raw) < at:
-        raise InputError(f"{path}: not a truth log of this version of Animaface (or one without a record yet)")
+        raise InputError(
+            f"{path}: not a truth log of this version of Animaface (or one without a record yet)"
+        )
     size = struct.unpack("<I", raw[len(MAGIC) : at])[0]
     header = f.read(size)
     if len(header) < size:
