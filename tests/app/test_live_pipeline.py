@@ -13,7 +13,7 @@ from animaface.app.live.pipeline import CAPTURED_AHEAD_S, PUSH_AHEAD_S, LivePipe
 from animaface.app.live.sample_clock import SampleClock
 from animaface.app.live.speaker import PlayBuffer, VirtualSpeaker
 from animaface.app.live.timelines import Captured, Played, needed_delay_s
-from animaface.app.motion import motion_of
+from animaface.app.motion import RAMPS_S, motion_of
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.arkit import ARKIT_INDEX, CHANNEL_NAMES, N_CHANNELS
 from animaface.robot.face.clock import LockStepClock
@@ -121,7 +121,7 @@ def test_lips_and_voice_meet_whatever_the_chunks(config: FaceConfig, voice: tupl
         np.concatenate([np.zeros(int(16_000 * (start - own)), np.float32), _at_16k(voice)])
     )
     expected = HandMap(config)(frames.values)
-    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3
+    lag_s = np.array([a.whole_lag_ms for a in config.actuators.values()]) * 1e-3 + RAMPS_S
     jaw = config.names.index("jaw_open")
     sound_s = stage.log.due_s - 100.0 + lag_s[jaw]
     want = np.interp(sound_s, frames.time_s, expected[:, jaw])
