@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,7 @@ def lips_against_sound(
     source = [str(wav)] if command == "play" else ["--source", str(wav)]
     capture = Capture(card)
     try:
-        with Stolen() as stolen:
-            done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
+        done = subprocess.run([*ANIMAFACE, command, *source, "--face", face, "--sim", "--json", "--truth", str(log),
                                "--output", CARD], env=dict(card), stdout=subprocess.PIPE, check=False)  # fmt: skip
     finally:
         capture.stop()
@@ -113,7 +112,6 @@ def lips_against_sound(
     offsets = 1e3 * late_s
     own = 1e3 * event_offsets_s(*gap_of_take(wav), *sound_events(phones))[0]
     told = {k: numbers[k] for k in ("ticks", "missed_share", "dropped_share", "drift_ppm") if k in numbers}
-    told["stolen_percent"] = round(100 * stolen.share, 2)
     if "first_heard_s" in numbers:
         told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - float(np.median(later_s)))
     told["card_ran_dry_ms"] = 1e3 * float(np.ptp(later_s))
@@ -323,17 +321,20 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder, virtual_card() as card:
         scratch = Path(folder)
-        for command in [p for p in ("play", "live") if p in parts]:
-            found[command] = lips_against_sound(command, face, 12 if quick else 64, card, scratch)
-        if "microphone" in parts:
-            found["microphone"] = microphone(face, 10 if quick else 40, card, scratch)
-        if "interruption" in parts:
-            found["interruption"] = interruptions(face, 6 if quick else 20, scratch)
-    for part in set(parts) - {"drift"}:
-        found[part] |= {
-            "load_average": round(os.getloadavg()[0], 1),
-            "scheduling": SCHEDULING[os.sched_getscheduler(0)],
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "play": lambda: lips_against_sound("play", face, 12 if quick else 64, card, scratch),
+            "live": lambda: lips_against_sound("live", face, 12 if quick else 64, card, scratch),
+            "microphone": lambda: microphone(face, 10 if quick else 40, card, scratch),
+            "interruption": lambda: interruptions(face, 6 if quick else 20, scratch),
         }
+        for part in [p for p in measures if p in parts]:
+            with Stolen() as stolen:
+                found[part] = measures[part]()
+            found[part] |= {
+                "load_average": round(os.getloadavg()[0], 1),
+                "stolen_percent": round(100 * stolen.share, 2),
+                "scheduling": SCHEDULING[os.sched_getscheduler(0)],
+            }
     if "drift" in parts:
         found["drift"] = drift()
     show(found)
@@ -342,8 +343,10 @@ def main() -> None:
 
 def show(found: dict[str, Any]) -> None:
     """The table."""
+    taken = max(part.get("stolen_percent", 0.0) for part in found.values() if isinstance(part, dict))
     table = Table(
-        title=f"live on {found['face']}, load {found['microphone']['load_average']} on {found['cores']} cores"
+        title=f"live on {found['face']}, load {found['microphone']['load_average']} on {found['cores']} cores, "
+        f"of which their host took up to {taken:.0f} %"
     )
     for column in ("what", "measured", "target"):
         table.add_column(column)
