@@ -47,7 +47,7 @@ arrows: setup
 
 test: system-test lint types arrows ## the whole check: lint, types, arrows, tests (12 minutes at most on 2 cores)
 	@$(PY) -m pytest -n 2 -m "not long and not realtime"
-	@$(PY) -m pytest -m "realtime and not long"
+	@$(PY) -m pytest -m "realtime and not long" -r fER
 
 test-long: system-test setup ## minutes more: full calibration, endurance
 	@$(PY) -m pytest -m "long"
