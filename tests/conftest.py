@@ -18,11 +18,11 @@ _began = {"at_s": 0.0, "stolen_s": 0.0}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in real time that failed while the host of this virtual machine held it up is tried twice more. On a
-    machine of its own, and whenever the host left it alone, a failure counts at once."""
+    """A test in real time that failed while the host of this virtual machine held it up is tried up to four times more.
+    On a machine of its own, and whenever the host left it alone, a failure counts at once."""
     for item in items:
         if item.get_closest_marker("realtime"):
-            item.add_marker(pytest.mark.flaky(reruns=2, condition=_held_up))
+            item.add_marker(pytest.mark.flaky(reruns=4, reruns_delay=3, condition=_held_up))
 
 
 @pytest.hookimpl(tryfirst=True)
