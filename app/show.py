@@ -82,8 +82,9 @@ def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record:
     from animaface.sim.truth import read_truth
 
     truth = read_truth(log)
-    keep = (truth.seen_s >= start_s - LEAD_S / 2) & (truth.seen_s <= start_s + source.take.duration_s + 0.3)
-    time_s = truth.seen_s[keep]
+    time_s = truth.seen_s
+    keep = (time_s >= start_s - LEAD_S / 2) & (time_s <= start_s + source.take.duration_s + 0.3)
+    time_s = time_s[keep]
     record.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as bar:
         task = bar.add_task(f"drawing {record}", total=1.0)

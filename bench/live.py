@@ -33,7 +33,7 @@ from animaface.app.live.sample_clock import SampleClock
 from animaface.app.stolen import Stolen
 from animaface.robot.face.landmarks import lip_gap_m
 from animaface.selfmodel.rig import default_rig
-from animaface.sim.truth import read_truth
+from animaface.sim.truth import Truth, read_truth
 from animaface.speech.perform import perform
 from animaface.speech.sound import read_sound
 from animaface.speech.train.espeak import shared_espeak
@@ -50,9 +50,8 @@ _LONGEST_S = 0.3
 MOVED_M = 3e-4
 
 
-def gap_of(log: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(time_s[T], gap_m[T]) between the lips of the simulated face, by its truth log."""
-    truth = read_truth(log)
+def gap_of(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+    """(time_s[T], gap_m[T]) between the lips of the simulated face."""
     return truth.seen_s, lip_gap_m(truth.landmarks_m.astype(np.float64))
 
 
@@ -102,7 +101,8 @@ def lips_against_sound(
         capture.stop()
     numbers = numbers_of(done.stdout)
     position_s, heard_s = capture.heard_by_pieces(np.asarray(soxr.resample(samples, 16_000, RATE_HZ)))
-    at_s, gap = gap_of(log)
+    truth = read_truth(log)
+    at_s, gap = gap_of(truth)
     later_s = heard_s - position_s
     time_s = at_s - np.interp(at_s, heard_s, later_s)
     sealed = float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
@@ -115,7 +115,7 @@ def lips_against_sound(
     if "first_heard_s" in numbers:
         told["said_less_captured_ms"] = 1e3 * (numbers["first_heard_s"] - float(np.median(later_s)))
     told["card_ran_dry_ms"] = 1e3 * float(np.ptp(later_s))
-    told["face_behind_real_time_ms"] = 1e3 * float(read_truth(log).lag_s.max())
+    told["face_behind_real_time_ms"] = 1e3 * float(truth.lag_s.max())
     return {"bilabials": lips.bilabials, "closed_share": lips.closed_share, "events": len(offsets), "untold_share": untold,
             "mean_ms": float(offsets.mean()), "sd_ms": float(offsets.std()), "latest_99_ms": float(np.quantile(offsets, 0.99)),
             "median_ms": float(np.median(offsets)), "take_alone": {"mean_ms": float(own.mean()), "sd_ms": float(own.std()),
@@ -185,7 +185,7 @@ def microphone(face: str, words: int, card: Mapping[str, str], scratch: Path) ->
         capture.stop()
         child.terminate()
     numbers = numbers_of(child.communicate(timeout=60)[0])
-    at_s, gap = gap_of(log)
+    at_s, gap = gap_of(read_truth(log))
     onsets = onsets_s(capture)
     delays = 1e3 * np.array([d for t in onsets if (d := first_movement_s(at_s - t, gap)) is not None])
     lag_ms = numbers["delay_ms"] - numbers["own_share_ms"]
@@ -250,7 +250,7 @@ def interruptions(face: str, count: int, scratch: Path) -> dict[str, Any]:
     finally:
         child.terminate()
     out = numbers_of(child.communicate(timeout=60)[0])
-    time_s, gap = gap_of(log)
+    time_s, gap = gap_of(read_truth(log))
     still = 1e3 * np.array([stilled_s(time_s - t, gap) for t in cuts])
     return {"count": count, "median_ms": float(np.median(still)), "p95_ms": float(np.quantile(still, 0.95)),
             "worst_ms": float(still.max()), "each_ms": [round(float(x)) for x in still],

@@ -19,6 +19,8 @@ _REPLY_DELAY_S: Final = 0.0003  # the main loop's rhythm and the parsing, as mea
 class VirtualBoard:
     """A servo board with hobby servos (robot.transport.BytePeer)."""
 
+    _hung_until_s = -1.0
+
     def __init__(
         self, wire: Wire, board_id: int, actuators: Sequence[ActuatorConfig], plant: Plant, *, boot_id: int = 1, now_s: float = 0.0
     ) -> None:  # fmt: skip
@@ -39,7 +41,6 @@ class VirtualBoard:
         self._baud = wire.baud
         self._start_us = 0
         self.core = BoardCore(board_id, N_CHANNELS, boot_id=boot_id)
-        self._hung_until_s = -1.0
         self._supply_mv: int | None = None
         self._origin_s = now_s
         self._seen = np.zeros(len(self.actuators), np.uint16)

@@ -118,10 +118,6 @@ class EmulatedBoard(VirtualBoard):
                 self.plant.set_drive(actuator.name, Drive(goal))
             self._seen_us[k] = width_us
 
-    def postpone(self, by_s: float) -> None:
-        """Time that the simulation left out does not pass for the board."""
-        self._origin_s += by_s
-
     # --- faults ---
 
     def reset(self, now_s: float, cause: int = 4) -> None:

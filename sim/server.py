@@ -98,19 +98,24 @@ class SimServer:
             for device in self.world.devices.values():
                 if device.wire.plugged and (reply_s := device.wire.next_output_s()) is not None:
                     due_s = min(due_s, reply_s)
-            ready = self._wait(due_s)
-            self._leave_out(self._clock.now_s())
-            self._take(ready)
+            self._wait(due_s)
             now_s = self._clock.now_s()
             self._answer(now_s)
             self.world.advance(min(now_s, self.world.now_s + 1.01 * _BURST_S), now_s)
             self._check_parent(now_s)
 
-    def _wait(self, due_s: float) -> list[int]:
-        watched = [line.master for line in self.lines.values() if line.master >= 0] + [self._wake_read]
+    def _wait(self, due_s: float) -> None:
+        masters = {line.master: name for name, line in self.lines.items() if line.master >= 0}
+        watched = [*masters, self._wake_read]
         if self._commands is not None:
             watched.append(self._commands)
-        return select.select(watched, [], [], max(0.0, due_s - self._clock.now_s()))[0]
+        ready, _, _ = select.select(watched, [], [], max(0.0, due_s - self._clock.now_s()))
+        self._leave_out(self._clock.now_s())
+        for fd in ready:
+            if fd in masters:
+                self._hear(masters[fd])
+            elif fd == self._commands:
+                self._read_commands()
 
     def _leave_out(self, now_s: float) -> None:
         """Before bytes that waited are heard: a simulation that stood still is no host that fell silent."""
@@ -118,14 +123,6 @@ class SimServer:
         self._lag_max_s = max(self._lag_max_s, behind_s)
         if behind_s > _GIVE_UP_S:
             self._skipped_s += self.world.skip(now_s)
-
-    def _take(self, ready: list[int]) -> None:
-        masters = {line.master: name for name, line in self.lines.items() if line.master >= 0}
-        for fd in ready:
-            if fd in masters:
-                self._hear(masters[fd])
-            elif fd == self._commands:
-                self._read_commands()
 
     def _hear(self, name: str) -> None:
         line, device = self.lines[name], self.world.devices[name]

@@ -1,7 +1,6 @@
 """The trained network as onnxruntime runs it on one core: a frame's features in, curves and phone likelihoods out."""
 
 import json
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
-from animaface.robot.face.providers import VARIABLE, Provider, providers
+from animaface.robot.face.providers import providers
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.phones import PHONES
 
@@ -58,7 +57,9 @@ class SpeechNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.session = ort.InferenceSession(str(path), options, providers=_providers())
+            self.session = ort.InferenceSession(
+                str(path), options, providers=providers(ort.get_available_providers(), auto="cpu")
+            )
         except _ORT_ERRORS as e:
             raise ConfigError(f"{path}: not a readable ONNX file: {e}") from e
         self.path = path
@@ -72,11 +73,6 @@ class SpeechNetwork:
     def initial_state(self) -> dict[str, Array]:
         """The state before any sound."""
         return {name: np.zeros((1, self.sizes[name]), np.float32) for name in STATES}
-
-
-def _providers() -> list[Provider]:
-    asked = os.environ.get(VARIABLE) or "auto"
-    return providers(ort.get_available_providers(), "cpu" if asked == "auto" else asked)
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

@@ -22,17 +22,17 @@ CHOICES: Final = ("auto", *NAMES)
 Provider = str | tuple[str, dict[str, Any]]
 
 
-def chosen(available: Sequence[str], wanted: str | None = None) -> str:
+def chosen(available: Sequence[str], wanted: str | None = None, *, auto: str = "") -> str:
     """One of NAMES. `wanted`: one of CHOICES, else what ANIMAFACE_PROVIDER says, else auto.
 
-    auto takes CUDA where onnxruntime has it, else the processor; TensorRT only when it is asked for, as building
-    its engines takes minutes the first time. Raises ConfigError for a name that there is not.
+    auto takes what `auto` says, else CUDA where onnxruntime has it, else the processor; TensorRT only when it is asked for,
+    as building its engines takes minutes the first time. Raises ConfigError for a name that there is not.
     """
     wanted = wanted or os.environ.get(VARIABLE, "") or "auto"
     if wanted not in CHOICES:
         raise ConfigError(unknown_name("provider", wanted, CHOICES))
     if wanted == "auto":
-        return "cuda" if NAMES["cuda"] in available else "cpu"
+        return auto or ("cuda" if NAMES["cuda"] in available else "cpu")
     if NAMES[wanted] not in available:
         raise ConfigError(
             f"onnxruntime has no {wanted} here, only {', '.join(available)}",
@@ -41,9 +41,9 @@ def chosen(available: Sequence[str], wanted: str | None = None) -> str:
     return wanted
 
 
-def providers(available: Sequence[str], wanted: str | None = None) -> list[Provider]:
-    """For an InferenceSession: the chosen one, and those after it for what it can't do."""
-    first = chosen(available, wanted)
+def providers(available: Sequence[str], wanted: str | None = None, *, auto: str = "") -> list[Provider]:
+    """For an InferenceSession: the `chosen` one, and those after it for what it can't do."""
+    first = chosen(available, wanted, auto=auto)
     order = list(NAMES)[list(NAMES).index(first) :]
     return [_with_options(name) for name in order if NAMES[name] in available]
 
