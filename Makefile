@@ -49,8 +49,9 @@ test: system-test lint types arrows ## the whole check: lint, types, arrows, tes
 	@$(PY) -m pytest -n 2 -m "not long and not realtime"
 	@$(PY) -m pytest -m "realtime and not long" -r fER
 
-test-long: system-test setup ## minutes more: full calibration, endurance
+test-long: system-test setup ## minutes more: full calibration, endurance, new random examples
 	@$(PY) -m pytest -m "long"
+	@$(PY) -m pytest -m hypothesis --hypothesis-profile=new
 
 firmware: system-test ## images of the servo boards, the same bytes every time
 	@$(MAKE) -C firmware

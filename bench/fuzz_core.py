@@ -89,7 +89,7 @@ def _start(program: Path, driver: str, folder: Path, runs: int, seed: int) -> "s
     corpus = folder / f"corpus{seed}"
     corpus.mkdir()
     write_seeds(corpus)
-    options = [f"-runs={runs}", f"-seed={seed}", "-max_len=320", "-timeout=5", f"-artifact_prefix={folder}/"]
+    options = [f"-runs={runs}", f"-seed={seed}", "-max_len=320", "-timeout=60", f"-artifact_prefix={folder}/"]
     return _popen([str(program), *options, str(corpus)])
 
 

@@ -1,4 +1,5 @@
-"""Prints where the suite's time goes, seconds per folder; tries tests in real time again that had no real time."""
+"""Prints where the suite's time goes, seconds per folder; tries tests in real time again that had no real time;
+has Hypothesis draw the same examples on every machine (`make test-long` draws new ones)."""
 
 import os
 import time
@@ -6,10 +7,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from animaface.app.stolen import stolen_s
 
-TESTS = Path(__file__).parent
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("new", deadline=None, max_examples=1000)
+settings.load_profile("same")
 _seconds: dict[str, float] = defaultdict(float)
 _HELD_UP, _HELD_UP_S = 0.02, 0.1
 """Share of all processors' time: with less nothing was ever seen to fail for it, with 5 to 30 % all that counts time.

@@ -1,6 +1,7 @@
 """The core under a fuzzer, shortly; bench/fuzz_core.py runs it for ten million inputs and more."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,4 +54,6 @@ def test_the_harness_sees_a_planted_fault(
     source.write_text(text)
     with pytest.raises(subprocess.CalledProcessError) as broken:
         bench.run(200_000, firmware=tmp_path, optimise="-O1")
-    assert "broken:" in broken.value.output
+    # Which of them an input meets first is libFuzzer's luck, and that isn't the same on every machine: what must
+    # hold, said by the harness, or arithmetic that overflows where nothing keeps a pulse inside, said by the sanitizer.
+    assert re.search(r"broken: |core/\w+\.c:\d+:\d+: runtime error: ", broken.value.output)
