@@ -36,7 +36,7 @@ class VirtualDynamixelBus:
         self.last_instruction_s = 0.0
         self._by_id: dict[int, VirtualServo] = {}
         self._baud = wire.baud
-        self._watched_s = -1e9
+        self._unwatched_s = 0.0
         for servo in self.servos:
             servo.on_address_change = self._index
         self._index()
@@ -91,10 +91,11 @@ class VirtualDynamixelBus:
                 servo.advance(dt_s)
             if silent_s > servo.watchdog_s:
                 servo.lose_host()
-        if now_s - self._watched_s >= _WATCH_PERIOD_S:
-            self._watched_s = now_s
+        self._unwatched_s += dt_s
+        if self._unwatched_s >= _WATCH_PERIOD_S:
             for servo in self.servos:
-                servo.watch(now_s)
+                servo.watch(self._unwatched_s)
+            self._unwatched_s = 0.0
 
     def postpone(self, by_s: float) -> None:
         """Time that the simulation left out does not pass for the servos' watchdogs."""

@@ -66,7 +66,6 @@ class VirtualServo(ControlTable):
         self._frozen_rad = 0.0
         self._temperature_c = _AMBIENT_C
         self._overloaded_s = 0.0
-        self._watched_s = -math.inf
         self.awake_s = -math.inf
         """It boots until then."""
         self.profile = Profile()
@@ -226,14 +225,8 @@ class VirtualServo(ControlTable):
         self._reload()
         self._apply()
 
-    def watch(self, now_s: float) -> None:
-        """Temperature, overload, voltage; call every tenth of a second or so."""
-        dt_s = now_s - self._watched_s
-        self._watched_s = now_s
-        if not math.isinf(dt_s):
-            self._heat(dt_s)
-
-    def _heat(self, dt_s: float) -> None:
+    def watch(self, dt_s: float) -> None:
+        """Temperature, overload, voltage; call every tenth of a simulated second or so, `dt_s` after the last time."""
         current_a = self._current_a()
         settled = self.ambient_c + _HEAT_C_PER_A2[self.model.name] * current_a * current_a
         self._temperature_c += (settled - self._temperature_c) * -math.expm1(-dt_s / _HEAT_TIME_S)

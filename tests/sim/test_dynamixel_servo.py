@@ -289,6 +289,15 @@ def test_heat_shuts_down_at_the_limit(bench: Bench) -> None:
     assert bench.client.read(XL, 64, 1) == 0
 
 
+def test_time_that_the_simulation_left_out_cools_nothing(bench: Bench) -> None:
+    bench.world.heat_servo("brow", 60.0)
+    assert bench.world.skip(bench.clock.now_s() + 1000.0) == pytest.approx(1000.0)
+    bench.wait(1000.3)
+    assert bench.client.read(XL, 146, 1) in (59, 60)
+    bench.wait(1000.0)
+    assert bench.client.read(XL, 146, 1) < 35
+
+
 def test_bus_watchdog_holds_locks_goals_and_is_cleared_by_zero(bench: Bench) -> None:
     c = bench.client
     bench.enable(XM)
