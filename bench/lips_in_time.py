@@ -20,56 +20,17 @@ from rich.console import Console
 from rich.table import Table
 
 from animaface.app.lips import Phone, count_lips
-from animaface.app.live.feed import Feed
-from animaface.app.live.motor_stream import MotorStream, Relaxation
-from animaface.app.live.pipeline import PUSH_AHEAD_S, LivePipeline
 from animaface.app.live.speaker import VirtualSpeaker
-from animaface.app.live.timelines import Played, needed_delay_s
+from animaface.app.lockstep import LockStepFace, LockStepTalk
 from animaface.app.motion import motion_of
 from animaface.app.playback import LEAD_S, Playing
 from animaface.app.source import load_source
 from animaface.robot.config import load_face
-from animaface.robot.control import ControlLoop
-from animaface.robot.face.clock import LockStepClock
-from animaface.robot.face.landmarks import lip_gap_m
-from animaface.robot.ring import Ring
-from animaface.robot.robot import RATE_HZ, Robot
-from animaface.robot.schedule import RingSchedule, frame_width, push_frame
-from animaface.sim.body.face import SimFace
-from animaface.sim.world import SimWorld
-from animaface.speech.perform import FILE_ANTICIPATION_S, Performer
+from animaface.speech.perform import FILE_ANTICIPATION_S
 
 HERE = Path(__file__).parent
-_PLANT_STEP_S = 0.004
 _TICKS_A_FEED = 10
 _FINE_S = 0.001
-
-
-class VirtualFace:
-    """A simulated face and its control loop, in step."""
-
-    def __init__(self, name: str) -> None:
-        self.config, self.clock = load_face(name), LockStepClock(100.0)
-        self._plant = SimFace(self.config, seed=0, timestep_s=_PLANT_STEP_S)
-        world = SimWorld(self.config, seed=0, clock=self.clock, plant=self._plant)
-        robot = Robot(self.config, world.open, self.clock)
-        robot.connect()
-        robot.arm()
-        robot.settle(robot.neutral_u, 0.7)
-        self._ring = Ring.create(4096, frame_width(len(self.config.names)))
-        self._loop = ControlLoop(robot, RingSchedule(self._ring), self.clock)
-        self.rows: list[tuple[float, float]] = []
-        """(time s, gap m) after each tick."""
-
-    def push(self, due_s: float, u: np.ndarray, *, replace: bool = False) -> None:
-        """What the control process would get."""
-        push_frame(self._ring, due_s, self.clock.now_s(), u, replace=replace)
-
-    def tick(self) -> None:
-        """A hundredth of a second."""
-        next_s = self.clock.now_s() + 1.0 / RATE_HZ
-        self._loop.run(lambda now_s: now_s >= next_s - 1e-9)
-        self.rows.append((self.clock.now_s(), float(lip_gap_m(self._plant.landmarks_m()[None])[0])))
 
 
 class _Silent:
@@ -82,7 +43,7 @@ class _Silent:
         """Nobody."""
 
 
-def played(face: VirtualFace, wav: Path) -> float:
+def played(face: LockStepFace, wav: Path) -> float:
     """By `play` -> when sample 0 was heard."""
     speaker, source = VirtualSpeaker(face.clock), load_source(str(wav))
     due_s, u = motion_of(face.config, sim=True).trajectory(source.take, LEAD_S)
@@ -98,67 +59,38 @@ def played(face: VirtualFace, wav: Path) -> float:
     return run.start_s
 
 
-class VirtualTalk:
-    """`live` on a virtual face."""
-
-    def __init__(self, face: VirtualFace, anticipation_s: float) -> None:
-        self.feed, self.speaker, self._face = Feed(), VirtualSpeaker(face.clock), face
-        motors = MotorStream(face.config, motion_of(face.config, sim=True))
-        delay_s = needed_delay_s(anticipation_s=anticipation_s, lookahead_s=motors.lookahead_s,
-                                 lag_s=motors.largest_lag_s, push_ahead_s=PUSH_AHEAD_S)  # fmt: skip
-        self.line = Played(self.feed, self.speaker, delay_s)
-        self.pipeline = LivePipeline(self.line, Performer(seed=0, anticipation_s=anticipation_s), motors, face,
-                                     Relaxation(face.config), face.clock)  # fmt: skip
-        self.speaker.start()
-
-    def say(self, samples: np.ndarray, rate_hz: int) -> None:
-        """All of it, as fast as it is taken."""
-        self.feed.begin(rate_hz)
-        self.feed.put(samples)
-        self.feed.complete()
-
-    def tick(self) -> None:
-        """A hundredth of a second."""
-        self.pipeline.step()
-        self._face.tick()
-
-
-def lived(face: VirtualFace, wav: Path) -> float:
+def lived(face: LockStepFace, wav: Path) -> float:
     """By `live` from a file -> when sample 0 was heard."""
-    talk = VirtualTalk(face, FILE_ANTICIPATION_S)
+    talk = LockStepTalk(face, anticipation_s=FILE_ANTICIPATION_S)
     talk.say(*soundfile.read(wav, dtype="float32"))
-    while not talk.line.all_heard(face.clock.now_s(), 0.5):
-        talk.tick()
+    talk.run_until(lambda: talk.line.all_heard(face.clock.now_s(), 0.5))
     return talk.speaker.clock.at_s(float(talk.line.first or 0))
 
 
 def interrupted(name: str, count: int) -> dict[str, Any]:
     """An agent that is cut off again and again, as bench/live.py does it: ms until the lips lay still."""
-    face, rng, cuts = VirtualFace(name), np.random.default_rng(0), []
-    talk = VirtualTalk(face, 0.0)
+    rng, cuts = np.random.default_rng(0), []
     samples, rate_hz = soundfile.read(DEMO, dtype="float32")
-    for _ in range(count):
-        first = int(rng.uniform(0.0, 3.0) * rate_hz)
-        talk.say(samples[first : first + 5 * rate_hz], rate_hz)
-        for _ in range(int(rng.uniform(1.2, 2.2) * RATE_HZ)):
-            talk.tick()
-        talk.feed.drop()
-        talk.pipeline.interrupt()
-        cuts.append(face.clock.now_s())
-        for _ in range(int(1.2 * RATE_HZ)):
-            talk.tick()
-    at_s, gap = np.array(face.rows).T
+    with LockStepFace(load_face(name)) as face:
+        talk = LockStepTalk(face)
+        for _ in range(count):
+            first = int(rng.uniform(0.0, 3.0) * rate_hz)
+            talk.say(samples[first : first + 5 * rate_hz], rate_hz)
+            talk.run(rng.uniform(1.2, 2.2))
+            cuts.append(talk.interrupt())
+            talk.run(1.2)
+        at_s, gap, _ = face.seen()
     still = 1e3 * np.array([stilled_s(at_s - t, gap) for t in cuts])
     return {"count": count, "median_ms": float(np.median(still)), "worst_ms": float(still.max())}
 
 
 def counted(
-    face: str, way: Callable[[VirtualFace, Path], float], wav: Path, phones: list[Phone]
+    face: str, way: Callable[[LockStepFace, Path], float], wav: Path, phones: list[Phone]
 ) -> dict[str, Any]:
     """Offsets of meeting and parting lips by the truth."""
-    stand = VirtualFace(face)
-    start_s = way(stand, wav)
-    at_s, gap = np.array(stand.rows).T
+    with LockStepFace(load_face(face)) as stand:
+        start_s = way(stand, wav)
+        at_s, gap, _ = stand.seen()
     time_s = np.arange(at_s[0] - start_s, at_s[-1] - start_s, _FINE_S)
     gap = np.interp(time_s, at_s - start_s, gap)
     gap -= float(np.median(gap[(time_s > -0.3) & (time_s < 0.3)]))
