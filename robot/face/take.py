@@ -13,6 +13,7 @@ from animaface.robot.face.errors import InputError, unknown_name
 
 _COLUMN = {name: i for i, name in enumerate(CHANNEL_NAMES)}
 _LIVE_LINK_HEAD = {"headYaw": "HeadYaw", "headPitch": "HeadPitch", "headRoll": "HeadRoll"}
+_MAKES_ONE = "animaface perform voice.wav -o take.csv makes one"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,11 @@ def read_csv(path: Path, *, fps: float = FRAME_RATE_HZ) -> Take:
         with path.open(encoding="utf-8-sig", newline="") as f:
             rows = [r for r in csv.reader(f) if r]
     except OSError as e:
-        raise InputError(f"can't read {path}: {e.strerror}") from e
-    except UnicodeDecodeError as e:
-        raise InputError(f"{path}: not a text file; wanted a CSV of blendshapes") from e
+        raise InputError(f"can't read {path}: {e.strerror}", next_step=_MAKES_ONE) from e
+    except (UnicodeDecodeError, csv.Error) as e:
+        raise InputError(
+            f"{path}: wanted a CSV of blendshapes, found no such table: {e}", next_step=_MAKES_ONE
+        ) from e
     if len(rows) < 2:
         raise InputError(f"{path}: wanted a header and at least one frame, found {len(rows)} rows")
     header = [h.strip() for h in rows[0]]

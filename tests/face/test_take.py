@@ -108,8 +108,11 @@ def test_files_that_are_no_takes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't read"):
         read_csv(tmp_path / "none.csv")
     (tmp_path / "sound.wav").write_bytes(b"RIFF\xff\xfe\x00\x80WAVE")
-    with pytest.raises(InputError, match="not a text file"):
+    with pytest.raises(InputError, match="wanted a CSV of blendshapes"):
         read_csv(tmp_path / "sound.wav")
+    (tmp_path / "long.csv").write_text("x" * 200_000)
+    with pytest.raises(InputError, match="long.csv: wanted a CSV of blendshapes"):
+        read_csv(tmp_path / "long.csv")
 
 
 def test_a_take_is_checked_when_it_is_made() -> None:
