@@ -111,7 +111,7 @@ def test_files_that_are_no_takes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted a CSV of blendshapes"):
         read_csv(tmp_path / "sound.wav")
     (tmp_path / "long.csv").write_text("x" * 200_000)
-    with pytest.raises(InputError, match="long.csv: wanted a CSV of blendshapes"):
+    with pytest.raises(InputError, match=r"long\.csv: wanted a CSV"):
         read_csv(tmp_path / "long.csv")
 
 
