@@ -1,6 +1,5 @@
 """What `doctor` examines. Every check is quick, touches no motor and never raises."""
 
-import importlib.util
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from animaface.app.live.audio_loop import audio_loop
 from animaface.app.live.stored_delays import store_delay, stored_delay_s
 from animaface.app.stage import parse_ports
 from animaface.calibration import folder
+from animaface.calibration.camera.model import find_model
 from animaface.robot.bringup.checks import check_face, check_port
 from animaface.robot.bringup.ports import port_at, serial_ports
 from animaface.robot.bringup.scan import ask_port
@@ -32,7 +32,9 @@ LOOP_ERROR_S: Final = 0.005
 _RUN_TIME = ("numpy", "onnxruntime", "pyserial", "dynamixel-sdk", "sounddevice", "soundfile", "soxr", "pyyaml", "pydantic")  # fmt: skip
 _EXTRAS = {"sim": ("mujoco", "the simulated face"), "train": ("torch", "calibration and training"),
            "report": ("matplotlib", "calibration reports"),
-           "live": ("websockets", "voice agents over a WebSocket")}  # fmt: skip
+           "live": ("websockets", "voice agents over a WebSocket"),
+           "vision": ("mediapipe", "landmarks from a camera"), "page": ("pillow", "pictures on the page"),
+           "log": ("mcap", "recordings")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def examine() -> list[Finding]:
         _python(),
         *_packages(),
         *_extras(),
+        _face_model(),
         _ffmpeg(),
         _network(),
         *_sound(),
@@ -82,19 +85,22 @@ def _packages() -> list[Finding]:
 
 def _extras() -> list[Finding]:
     out = []
-    for extra, (module, use) in _EXTRAS.items():
-        if importlib.util.find_spec(module) is None:
-            out.append(
-                Finding(
-                    f"extra {extra}",
-                    "note",
-                    f"{module} not installed: no {use}",
-                    f"pip install 'animaface[{extra}]'",
-                )
-            )
-        else:
-            out.append(Finding(f"extra {extra}", "ok", f"{module} {version(module)}: {use}"))
+    for extra, (package, use) in _EXTRAS.items():
+        what = f"extra {extra}"
+        try:
+            out.append(Finding(what, "ok", f"{package} {version(package)}: {use}"))
+        except PackageNotFoundError:
+            mend = f"pip install 'animaface[{extra}]'"
+            out.append(Finding(what, "note", f"{package} not installed: no {use}", mend))
     return out
+
+
+def _face_model() -> Finding:
+    what = "face model"
+    try:
+        return Finding(what, "ok", f"{find_model().name}: its bytes are the known ones")
+    except AnimafaceError as e:
+        return Finding(what, "note", f"{e.message}: no landmarks from a camera", e.next_step)
 
 
 def _ffmpeg() -> Finding:

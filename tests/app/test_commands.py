@@ -26,7 +26,16 @@ def test_doctor_json() -> None:
     health = json.loads(animaface("doctor", "--json").stdout)
     assert health["healthy"] is True
     seen = {f["what"] for f in health["findings"]}
-    assert {"Python", "ffmpeg", "sound card", "face hybrid", "face morpheus", "face bench4"} <= seen
+    assert {
+        "Python",
+        "ffmpeg",
+        "sound card",
+        "face hybrid",
+        "face morpheus",
+        "face bench4",
+        "extra vision",
+    } <= seen
+    assert any(f["what"] == "face model" and f["found"] for f in health["findings"])
     assert all(f["mend"] for f in health["findings"] if f["state"] == "missing")
 
 
