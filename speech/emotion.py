@@ -1,29 +1,28 @@
-"""Emotions as an additive layer over the whole face: what was asked, how it comes and goes.
+"""Emotions as an additive layer over the whole face: what was asked, how it comes and goes; what each adds stands in
+expressions.py.
 
 Speech and expression add up; what the lips need for speech keeps its priority in the mixing
 (animaface.speech.layers).
 """
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.arkit import ARKIT_INDEX, FRAME_RATE_HZ, N_SHAPES
+from animaface.robot.face.arkit import FRAME_RATE_HZ, N_SHAPES
 from animaface.robot.face.errors import InputError, unknown_name
-from animaface.speech.facial_actions import ACTION_UNITS, ALIASES, PROTOTYPES
+from animaface.speech.expressions import EXPRESSIVE, WIDTH, basis_of, parts
+from animaface.speech.facial_actions import ALIASES, PROTOTYPES
 from animaface.speech.prosody import ProsodyFrames
 
 Array = NDArray[np.float64]
 EMOTIONS: Final = tuple(PROTOTYPES)
 AUTO: Final = "auto"
 """Stands for the emotions that are heard in the voice."""
-_EXPRESSIVE: Final = tuple(name for name in EMOTIONS if name != "neutral")
 _DT_S: Final = 1.0 / FRAME_RATE_HZ
 _REST_SHARE: Final = 0.92
 """Share of the expression that stays between accents; the rest swells with the voice."""
@@ -32,10 +31,11 @@ _REST_SHARE: Final = 0.92
 @dataclass(frozen=True)
 class EmotionMix:
     """Emotions with their intensities 0..1; nothing in it is the neutral face. heard: 0..1, how strongly the
-    emotions that are heard in the voice are shown besides."""
+    emotions that are heard in the voice are shown besides. by: the name of whose expressions they are, "" for the shipped ones."""
 
     intensities: Mapping[str, float] = field(default_factory=dict)
     heard: float = 0.0
+    by: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.heard <= 1.0:
@@ -45,23 +45,27 @@ class EmotionMix:
                 raise InputError(unknown_name("emotion", name, (*EMOTIONS, *ALIASES)))
             if not 0.0 <= intensity <= 1.0:  # NaN falls out here too
                 raise InputError(f"emotion {name}: wanted an intensity of 0 to 1, found {intensity:g}")
+        basis_of(self.by)
 
     def __str__(self) -> str:
         parts = [f"{n}:{i:g}" for n, i in self.intensities.items()]
-        return ",".join([f"{AUTO}:{self.heard:g}"] * (self.heard > 0.0) + parts) or "neutral"
+        mix = ",".join([f"{AUTO}:{self.heard:g}"] * (self.heard > 0.0) + parts) or "neutral"
+        return f"{mix}@{self.by}" if self.by else mix
 
 
 NEUTRAL: Final = EmotionMix()
 
 
 def parse_emotion(spec: str) -> EmotionMix:
-    """'happy', 'happy:0.7', 'happy:0.5,surprise:0.3' or 'auto' -> a mix; a missing intensity is 1.
+    """'happy', 'happy:0.7', 'happy:0.5,surprise:0.3' or 'auto' -> a mix; a missing intensity is 1; '@anna' behind it: as
+    Anna shows them.
 
     Raises InputError for an unknown name (with the valid ones), a doubled one, or an intensity that is
     not a number from 0 to 1.
     """
     out: dict[str, float] = {}
-    for part in spec.split(","):
+    what, _, by = spec.partition("@")
+    for part in what.split(","):
         name, colon, amount = (p.strip() for p in part.partition(":"))
         known = ALIASES.get(name.lower(), name.lower())
         if known not in PROTOTYPES and known != AUTO:
@@ -77,7 +81,7 @@ def parse_emotion(spec: str) -> EmotionMix:
                 next_step="--emotion happy:0.7",
             ) from e
     heard = out.pop(AUTO, 0.0)
-    return EmotionMix(out, heard)
+    return EmotionMix(out, heard, by.strip())
 
 
 @dataclass(frozen=True)
@@ -94,33 +98,6 @@ class EmotionFrames:
     blink_rate: Array
 
 
-@cache
-def expression(name: str, *, spoken: bool = False) -> Array:
-    """[52] shapes of one emotion at intensity 1, not clipped; `spoken`: what speaking adds to them."""
-    prototype, shapes = PROTOTYPES[name], np.zeros(N_SHAPES)
-    for action, strength in (prototype.spoken if spoken else prototype.actions).items():
-        for shape, amount in ACTION_UNITS[action].items():
-            shapes[ARKIT_INDEX[shape]] += strength * amount
-    shapes.setflags(write=False)
-    return shapes
-
-
-_PARTS: Final = (N_SHAPES, N_SHAPES, 3, 2, 3)
-_ENDS: Final = tuple(int(e) for e in np.cumsum(_PARTS))
-
-
-@cache
-def _basis() -> Array:
-    """[7, 112] of each emotion at intensity 1: shapes, spoken, head, gaze, factors less 1."""
-    rows = []
-    for name in _EXPRESSIVE:
-        p = PROTOTYPES[name]
-        factors = [p.articulation - 1.0, p.tempo - 1.0, p.blink_rate - 1.0]
-        shapes = (expression(name), expression(name, spoken=True))
-        rows.append(np.concatenate([*shapes, np.radians(p.head_deg), np.radians(p.gaze_deg), factors]))
-    return np.array(rows)
-
-
 def _unmoved(n: int) -> EmotionFrames:
     """[n] frames in which no emotion asks for anything."""
     shapes, one = np.zeros((n, N_SHAPES)), np.ones(n)
@@ -131,14 +108,15 @@ class EmotionLayer:
     """Brings the asked emotions in and out in 300-500 ms and lets them swell with the voice."""
 
     def __init__(self, mix: EmotionMix = NEUTRAL) -> None:
-        self._activation = [0.0] * len(_EXPRESSIVE)
-        self._half = [0.0] * len(_EXPRESSIVE)
+        self._coming = {mix.by: _Coming(mix.by)}
         self._swell = 0.0
         self._mix = mix
 
     def set(self, mix: EmotionMix) -> None:
-        """From the next frame on, ask for `mix`."""
+        """From the next frame on, ask for `mix`. What another person's expressions had shown fades."""
         self._mix = mix
+        self._coming = {by: c for by, c in self._coming.items() if c.shows or by == mix.by}
+        self._coming.setdefault(mix.by, _Coming(mix.by))
 
     @property
     def mix(self) -> EmotionMix:
@@ -149,31 +127,62 @@ class EmotionLayer:
         """[K] frames of prosody -> what the emotions ask for on them. felt[K, 7]: intensities heard in the
         voice, in the order of EMOTIONS without neutral; they count as far as the mix asks for it."""
         accents = zip(prosody.slow.tolist(), prosody.stress.tolist(), strict=True)
-        heard = [None] * len(prosody) if felt is None or self._mix.heard == 0.0 else felt.tolist()
-        activation = np.array([self._step(*accent, heard[k]) for k, accent in enumerate(accents)])
-        if not activation.any():
+        shares = [self._share(*accent) for accent in accents]
+        asked = self._asked(len(shares), felt)
+        shown = [c.advance(asked if by == self._mix.by else None, shares) for by, c in self._coming.items()]
+        out = np.sum(shown, axis=0)
+        if not out.any():
             return _unmoved(len(prosody))
-        # summed row by row, so that a frame's bits do not depend on the size of its chunk
-        out = (activation[:, :, None] * _basis()[None]).sum(axis=1)
-        parts = (out[:, a:b] for a, b in itertools.pairwise((0, *_ENDS)))
-        shapes, spoken, head, gaze, factors = parts
+        shapes, spoken, head, gaze, factors = parts(out)
         factors = np.maximum(0.3, 1.0 + factors)
         return EmotionFrames(shapes, spoken, head, gaze, factors[:, 0], factors[:, 1], factors[:, 2])
 
-    def _step(self, slow: float, stress: float, felt: list[float] | None) -> list[float]:
+    def _asked(self, n: int, felt: Array | None) -> list[list[float]]:
+        """[n][7] intensities."""
+        asked = [self._mix.intensities.get(name, 0.0) for name in EXPRESSIVE]
+        if felt is None or self._mix.heard == 0.0:
+            return [asked] * n
+        return [
+            [max(a, self._mix.heard * f) for a, f in zip(asked, row, strict=True)] for row in felt.tolist()
+        ]
+
+    def _share(self, slow: float, stress: float) -> float:
+        """How much of the expression shows on the next frame."""
         asked = min(1.0, 1.3 * slow) + 0.5 * stress
         self._swell += (min(1.0, asked) - self._swell) * (1.0 - math.exp(-_DT_S / 0.15))
         if asked == 0.0 and self._swell < 1e-3:
             self._swell = 0.0
-        share = _REST_SHARE + (1.0 - _REST_SHARE) * self._swell
-        for i, name in enumerate(_EXPRESSIVE):
-            target = self._mix.intensities.get(name, 0.0)
-            if felt is not None:
-                target = max(target, self._mix.heard * felt[i])
-            rising = target > self._activation[i]
+        return _REST_SHARE + (1.0 - _REST_SHARE) * self._swell
+
+
+class _Coming:
+    """One person's expressions as they come and go."""
+
+    def __init__(self, by: str) -> None:
+        self._basis = basis_of(by)
+        self._activation = [0.0] * len(EXPRESSIVE)
+        self._half = [0.0] * len(EXPRESSIVE)
+
+    @property
+    def shows(self) -> bool:
+        """Is anything of it left?"""
+        return any(self._activation) or any(self._half)
+
+    def advance(self, asked: list[list[float]] | None, shares: list[float]) -> Array:
+        """asked[K][7] intensities (None: no longer wanted), shares[K] -> [K, WIDTH]."""
+        wanted = asked if asked is not None else [[0.0] * len(EXPRESSIVE)] * len(shares)
+        activation = np.array([self._step(*now) for now in zip(wanted, shares, strict=True)])
+        if not activation.any():
+            return np.zeros((len(shares), WIDTH))
+        # summed row by row, so that a frame's bits do not depend on the size of its chunk
+        return np.asarray((activation[:, :, None] * self._basis[None]).sum(axis=1))
+
+    def _step(self, wanted: list[float], share: float) -> list[float]:
+        for i, name in enumerate(EXPRESSIVE):
+            rising = wanted[i] > self._activation[i]
             time_s = PROTOTYPES[name].rise_s if rising else PROTOTYPES[name].fall_s
             rate = 1.0 - math.exp(-_DT_S * 4.7 / time_s)  # two equal lags: 95 % after time_s
-            self._half[i] = _ease(self._half[i], target, rate)
+            self._half[i] = _ease(self._half[i], wanted[i], rate)
             self._activation[i] = _ease(self._activation[i], self._half[i], rate)
         return [a * share for a in self._activation]
 

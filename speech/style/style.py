@@ -2,24 +2,22 @@
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES
 from animaface.robot.face.errors import InputError, unknown_name
+from animaface.speech.kept import keep, kept_folder, kept_names
 
 Array = NDArray[np.float64]
 LEAST, MOST = 0.5, 1.6
 AUTO: Final = "auto"
 """The style that is heard in the voice."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 
 
@@ -61,22 +59,9 @@ NAMED: Final[dict[str, Style]] = {
 }
 
 
-def user_folder() -> Path:
-    """Where styles of one's own are kept."""
-    return Path(platformdirs.user_config_dir("animaface")) / "styles"
-
-
 def save_style(style: Style, name: str, folder: Path | None = None) -> Path:
     """Keep a style under a name; returns its file. Raises InputError for a name that is taken or no name."""
-    if not _NAME.fullmatch(name) or name == AUTO or name in NAMED:
-        taken = (AUTO, *NAMED)
-        raise InputError(
-            f"style: wanted a name of letters, digits, - and _ other than {', '.join(taken)}; found {name!r}"
-        )
-    path = (folder or user_folder()) / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(style), indent=1) + "\n", encoding="utf-8")
-    return path
+    return keep(asdict(style), "style", name, folder or kept_folder("styles"), (AUTO, *NAMED))
 
 
 def find_style(spec: str, folder: Path | None = None) -> Style:
@@ -94,7 +79,7 @@ def find_style(spec: str, folder: Path | None = None) -> Style:
                 f"style {spec!r}: wanted a share after {name!r}, found {share!r}",
                 next_step="--style clear:0.7",
             ) from e
-        parts.append((_one(name, folder or user_folder()), weight))
+        parts.append((_one(name, folder or kept_folder("styles")), weight))
     return mixed(parts)
 
 
@@ -116,8 +101,8 @@ def _one(name: str, folder: Path) -> Style:
         return NAMED[name]
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     if not path.is_file():
-        own = sorted(p.stem for p in folder.glob("*.json")) if folder.is_dir() else []
-        raise InputError(unknown_name("style", name, (AUTO, *NAMED, *own)), next_step="--style clear")
+        valid = (AUTO, *NAMED, *kept_names(folder))
+        raise InputError(unknown_name("style", name, valid), next_step="--style clear")
     try:
         return Style(**{k: float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()})
     except (ValueError, TypeError, AttributeError) as e:

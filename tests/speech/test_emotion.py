@@ -5,7 +5,8 @@ import pytest
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, CHANNEL_NAMES, mirrored
 from animaface.robot.face.errors import InputError
-from animaface.speech.emotion import EMOTIONS, EmotionLayer, EmotionMix, expression, parse_emotion
+from animaface.speech.emotion import EMOTIONS, EmotionLayer, EmotionMix, parse_emotion
+from animaface.speech.expressions import expression
 from animaface.speech.facial_actions import ACTION_UNITS, ALIASES, PROTOTYPES
 from animaface.speech.prosody import ProsodyFrames
 

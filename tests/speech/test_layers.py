@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from animaface.robot.face.arkit import ARKIT_INDEX, HEAD_SLICE, N_CHANNELS, N_SHAPES
 from animaface.robot.face.gaze import FULL_YAW_RAD, eye_angles_rad, look_shapes
-from animaface.speech.emotion import EMOTIONS, EmotionFrames, expression
+from animaface.speech.emotion import EMOTIONS, EmotionFrames
+from animaface.speech.expressions import expression
 from animaface.speech.layers import SPEECH_BUDGET, PauseGate, RestGate, lip_opening, mix
 from animaface.speech.life import LifeFrames
 

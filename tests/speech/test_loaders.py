@@ -11,8 +11,9 @@ pytest.importorskip("torch")
 
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import from_channels, write_csv, write_live_link_csv
-from animaface.speech.train.captures import captured_examples, load_captures, read_beat
+from animaface.speech.train.captures import captured_examples, load_captures
 from animaface.speech.train.dataset import CHANNELS, UNKNOWN
+from animaface.speech.train.recordings import read_beat
 
 JAW = CHANNELS.index("jawOpen")
 
