@@ -9,7 +9,7 @@ The held-out clips and the LibriVox sentences are not looked at. Writes bench/re
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -38,15 +38,17 @@ HERE = Path(__file__).resolve().parent
 _COLUMNS: Final = [ARKIT_INDEX[n] for n in SHAPES]
 _SEED: Final = 9901
 """Texts that no training has drawn."""
+SHIPPED: Final = ClosureSettings()
 TRIED: Final = [
-    ClosureSettings(
-        doubt=doubt, certain=certain, fading_doubt=fading, fading_certain=faded, least_frames=least,
-        attack_frames=frames, release_frames=frames,
-    )
-    for (doubt, certain), (fading, faded), least, frames in product(
-        ((0.08, 0.14), (0.12, 0.20)), ((0.12, 0.30), (0.30, 0.60)), (3.0, 4.0, 5.0), (1.5, 2.0)
-    )
-]  # fmt: skip
+    *(
+        replace(SHIPPED, attack_frames=attack, least_frames=least)
+        for attack, least in product((1.25, 1.5, 1.75, 2.25), (3.5, 4.0, 4.5))
+    ),
+    *(replace(SHIPPED, certain=certain) for certain in (0.12, 0.2, 0.3)),
+    *(replace(SHIPPED, release_frames=release) for release in (1.0, 2.5)),
+    *(replace(SHIPPED, sealed_lift=lift) for lift in (0.0, 0.02)),
+    replace(SHIPPED, fading_certain=0.6),
+]
 
 
 @dataclass(frozen=True)
@@ -127,18 +129,21 @@ def main() -> None:
     network = SpeechNetwork(a.weights)
     voices = groups(network, a.data)
     table = Table(
-        "doubt, certain", "fading", "least, attack", *voices, title="m b p / open vowels / other speech shut"
+        "doubt, certain",
+        "least, attack, release",
+        "lift, fading",
+        *voices,
+        title="m b p / open vowels / other speech shut",
     )
     results = []
-    shipped = ClosureSettings()
-    for s in [shipped, *(t for t in TRIED if t != shipped)]:
+    for s in [SHIPPED, *(t for t in TRIED if t != SHIPPED)]:
         found = {name: tried(s, items) for name, items in voices.items()}
         results.append({"settings": asdict(s), **found})
         cells = [" / ".join(f"{x:.3f}" for x in f.values()) for f in found.values()]
         table.add_row(
             f"{s.doubt}, {s.certain}",
-            f"{s.fading_doubt}, {s.fading_certain}",
-            f"{s.least_frames:g}, {s.attack_frames:g}",
+            f"{s.least_frames:g}, {s.attack_frames:g}, {s.release_frames:g}",
+            f"{s.sealed_lift:g}, {s.fading_certain:g}",
             *cells,
         )
     Console(width=150).print(table)

@@ -12,7 +12,7 @@ clip's" is the next clip's prediction. Writes bench/results/strangers.json.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from rich.table import Table
 from animaface.robot.face.arkit import ARKIT_INDEX
 from animaface.speech.network import SpeechNetwork
 from animaface.speech.stream import predict
-from animaface.speech.train.augment import revoiced
+from animaface.speech.train.augment import Sound, revoiced
 from animaface.speech.train.corpus import words_of
 from animaface.speech.train.grid import Clip, GridSpeaker, validation
 from animaface.speech.train.transfer import transferred
@@ -76,10 +76,13 @@ def _joe(grid: GridSpeaker, name: str, path: Path) -> Spoken:
     return Spoken("joe", soundfile.read(path, dtype="float32")[0], align(path, text))
 
 
-def scored(clips: list[Clip], network: SpeechNetwork) -> dict[str, Any]:
-    """Mean r over the shapes, r of the aperture, and both for the next clip's prediction."""
+def scored(clips: list[Clip], say: Callable[[Sound], NDArray[np.floating]]) -> dict[str, Any]:
+    """Mean r over the shapes, r of the aperture, and both for the next clip's prediction.
+
+    say: samples[n] -> values[T, 55].
+    """
     columns = [ARKIT_INDEX[n] for n in SHAPES]
-    ours = [curves_of(predict(c.samples, network=network).values[:, columns]) for c in clips]
+    ours = [curves_of(say(c.samples)[:, columns]) for c in clips]
     real = [curves_of(c.curves) for c in clips]
     out = {}
     for label, guess in (("", ours), ("another_clips_", ours[1:] + ours[:1])):
@@ -109,7 +112,7 @@ def main() -> None:
     grid, network = GridSpeaker(a.data / "grid_s1"), SpeechNetwork(a.weights)
     names = validation(grid.clips)
     results = {
-        who: scored(clips, network)
+        who: scored(clips, lambda samples: predict(samples, network=network).values)
         for source in (throats(grid, names), voices(grid, names, a.joe))
         for who, clips in source
     }

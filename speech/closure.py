@@ -37,7 +37,8 @@ class ClosureSettings:
     often heard as an n. A clear m is over when its likelihood falls to the `fading` shares of its height (which is
     forgotten over fading_frames), long before it is as small as a doubtful one's: else the vowel beside it is shut
     too. The lips part as soon as the sound is over, but a touch lasts least_frames in all: a short one is held as long
-    as it lacks, a long one not at all. Chosen by bench/closure.py on tuning clips and voices.
+    as it lacks, a long one not at all. A lip that is raised or lowered by sealed_lift is sealed still: going further would
+    only follow the real motion less. Chosen by bench/closure.py on tuning clips and voices.
     """
 
     doubt: float = 0.08
@@ -47,10 +48,11 @@ class ClosureSettings:
     fading_doubt: float = 0.4
     fading_certain: float = 0.75
     fading_frames: float = 5.0
-    attack_frames: float = 1.75
+    attack_frames: float = 1.5
     least_frames: float = 4.0
     release_frames: float = 1.5
     sealed_gap: float = 0.018
+    sealed_lift: float = 0.01
     sealed_jaw: float = 0.12
     sealed_by_jaw: float = 0.6
     teeth_gap: float = 0.04
@@ -138,4 +140,5 @@ class ClosureLayer:
             lack = seal * max(row[0] - row[1] - sealed_gap, 0.0)
             row[0] -= s.sealed_by_jaw * lack
             row[1] += (1.0 - s.sealed_by_jaw) * lack
-            row[2:7] = [x * (1.0 - seal) for x in row[2:7]]
+            row[2:6] = [x - seal * max(x - s.sealed_lift, 0.0) for x in row[2:6]]
+            row[6] *= 1.0 - seal

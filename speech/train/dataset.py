@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.speech.features import SAMPLE_RATE_HZ, features_of
+from animaface.speech.features import LOOK_AHEAD_S, N_MELS, SAMPLE_RATE_HZ, SUB_FRAMES, features_of
 from animaface.speech.phones import BILABIAL, LABIODENTAL, PHONES
 from animaface.speech.train.augment import Sound, coloured_noise, disturbed, faster, revoiced
 from animaface.speech.train.grid import Clip, phone_track
@@ -62,6 +62,16 @@ def example(
         phone_track(phones, frames),
         phone_track(phones, frames, AHEAD_S),
     )
+
+
+def hearing_ahead(one: Example, look_ahead_s: float) -> Example:
+    """As if each frame heard so far ahead, instead of LOOK_AHEAD_S; to the nearest sub-frame of sound (8 ms)."""
+    moved = round((look_ahead_s - LOOK_AHEAD_S) * FRAME_RATE_HZ * SUB_FRAMES)
+    if moved == 0:
+        return one
+    heard = one.features.reshape(-1, N_MELS)
+    at = np.clip(np.arange(len(heard)) + moved, 0, len(heard) - 1)
+    return replace(one, features=heard[at].reshape(one.features.shape))
 
 
 def stretched(clip: Clip, factor: float) -> Clip:

@@ -42,6 +42,7 @@ class FitConfig:
     coarticulation_share: float = 0.3
     correlation_weight: float = 0.5
     carried_share: float = 0.5
+    masked_share: float = 1.0
     average: float = 0.998
     seed: int = 1
 
@@ -79,11 +80,11 @@ class CarriedState:
         return (*past, *(s * keep[None, :, None] for s in self.state[2:]))
 
 
-def masked(features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """[B, T, F] with warped vocal tracts and a few hidden bands and moments."""
+def masked(features: NDArray[np.float32], rng: np.random.Generator, share: float) -> NDArray[np.float32]:
+    """[B, T, F], a share of the rows with warped vocal tracts and a few hidden bands and moments."""
     out = features.copy()
     batch, length, _ = out.shape
-    for b in range(batch):
+    for b in range(round(share * batch)):
         if rng.random() < 0.4:
             out[b] = warped_mels(out[b], float(np.exp(rng.normal(0, 0.06))))
         out[b] += rng.normal(0, 0.1)
@@ -188,7 +189,8 @@ def fit(
     torch.set_flush_denormal(True)  # of the whole thread: taken back below
     for step in range(config.steps):
         batch = sample()
-        curves, phones, *after = trained(torch.from_numpy(masked(batch.features, rng)), *carried.next())
+        heard = torch.from_numpy(masked(batch.features, rng, config.masked_share))
+        curves, phones, *after = trained(heard, *carried.next())
         carried.state = tuple(s.detach() for s in after)
         loss, told = objective(curves, phones, batch)
         optimiser.zero_grad()

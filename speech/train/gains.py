@@ -5,6 +5,7 @@ a gain about the mean would push half of a quiet shape's motion below it and los
 of the clips keeps most of its course.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from animaface.speech.train.dataset import CHANNELS, LEARNED, Example, example
+from animaface.speech.train.dataset import CHANNELS, LEARNED, Example, example, hearing_ahead
 from animaface.speech.train.grid import GridSpeaker
 from animaface.speech.train.model import SpeechNet
 
@@ -44,10 +45,11 @@ class Heard:
         return cls(curves[0].numpy() * sd + mean, clip.curves)
 
 
-def clips_heard(net: SpeechNet, mean: Array, sd: Array, grid: GridSpeaker, names: list[str]) -> list[Heard]:
-    """The named clips, sorted."""
-    clips = (grid.clip(name, list(LEARNED)) for name in sorted(names))
-    return [Heard.of(net, mean, sd, example(c.samples, c.curves, c.weight, c.phones)) for c in clips]
+def clips_of(grid: GridSpeaker, names: list[str], look_ahead_s: float) -> Iterator[Example]:
+    """The named clips, sorted, as a network with this look-ahead hears them."""
+    for name in sorted(names):
+        c = grid.clip(name, list(LEARNED))
+        yield hearing_ahead(example(c.samples, c.curves, c.weight, c.phones), look_ahead_s)
 
 
 def gains(heard: list[Heard], mean: Array, share: float) -> tuple[Array, Array]:

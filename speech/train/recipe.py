@@ -7,22 +7,25 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
 from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
 from animaface.speech.network import FORMAT
 from animaface.speech.phones import PHONES
-from animaface.speech.train.captures import VideoReader, captured_examples, load_captures
-from animaface.speech.train.corpus import SHARES, CorpusConfig, cached
-from animaface.speech.train.dataset import CHANNELS, rest_pose
+from animaface.speech.train.captures import captured_examples, load_captures
+from animaface.speech.train.corpus import SHARES, CorpusConfig, Groups, cached
+from animaface.speech.train.dataset import CHANNELS, hearing_ahead, rest_pose
 from animaface.speech.train.export import export, scale_outputs
 from animaface.speech.train.fit import FitConfig, device_group, fit
-from animaface.speech.train.gains import clips_heard, gains
+from animaface.speech.train.gains import Heard, clips_of, gains
 from animaface.speech.train.grid import GridSpeaker, held_out, training, validation
-from animaface.speech.train.model import ModelConfig
+from animaface.speech.train.model import ModelConfig, SpeechNet
+from animaface.speech.train.recordings import VideoReader
 
 log = logging.getLogger(__name__)
 CONFIG = Path(__file__).parent / "speech.yaml"
@@ -33,7 +36,10 @@ FINISH = {"real": 0.5, "varied": 0.18, "transferred": 0.12, "taught": 0.15}
 
 @dataclass(frozen=True)
 class Recipe(CorpusConfig):
-    """Everything that can be set, as it stands in speech.yaml: the examples (CorpusConfig), and what is below."""
+    """Everything that can be set, as it stands in speech.yaml: the examples (CorpusConfig), and what is below.
+
+    Another look_ahead_s than the program's is for ablations: its weights are refused at run time.
+    """
 
     steps: int = 6400
     finish_steps: int = 1300
@@ -42,6 +48,10 @@ class Recipe(CorpusConfig):
     learning_rate: float = 0.003
     coarticulation_share: float = 0.3
     correlation_weight: float = 0.5
+    velocity_weight: float = 2.0
+    masked_share: float = 1.0
+    average: float = 0.998
+    look_ahead_s: float = LOOK_AHEAD_S
     conv: int = 128
     hidden: int = 192
     dropout: float = 0.0
@@ -75,6 +85,22 @@ class Recipe(CorpusConfig):
         return kind(**{f.name: mine[f.name] for f in fields(kind) if f.name in mine})
 
 
+def fitted(
+    groups: Groups, recipe: Recipe, *, rank: int = 0, world: int = 1
+) -> tuple[SpeechNet, NDArray[np.float32], NDArray[np.float32]]:
+    """The network learned from the groups, then finished nearer to what was filmed; and what `fit` tells."""
+    shares = SHARES | ({"captured": recipe.captures_share} if "captured" in groups else {})
+    shared = [(share, groups.get(k, [])) for k, share in shares.items()]
+    nearer = [(FINISH.get(k, share), groups.get(k, [])) for k, share in shares.items()]
+    model = ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout)
+    first: FitConfig = recipe.part(FitConfig)
+    last = replace(
+        first, steps=recipe.finish_steps, learning_rate=0.3 * recipe.learning_rate, seed=recipe.seed + 1
+    )
+    net, _, _ = fit(shared, model, first, rank=rank, world=world)
+    return fit(nearer, model, last, rank=rank, world=world, begin=net)
+
+
 def train(
     data: Path,
     out: Path,
@@ -95,26 +121,17 @@ def train(
     apart = len(held_out(grid.clips))
     log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), apart)
     groups = cached(grid, names, recipe.part(CorpusConfig), cache)
-    shared = [(share, groups.get(k, [])) for k, share in SHARES.items()]
     if captures is not None:
-        own = captured_examples(load_captures(captures, video), recipe.grid_variants, recipe.seed)
-        groups["captured"] = own
-        shared.append((recipe.captures_share, own))
+        own = load_captures(captures, video)
+        groups["captured"] = captured_examples(own, recipe.grid_variants, recipe.seed)
+    groups = {k: [hearing_ahead(e, recipe.look_ahead_s) for e in v] for k, v in groups.items()}
     prepared_s = time.perf_counter() - started
     with device_group() as (rank, world):
-        model = ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout)
-        net, mean, sd = fit(shared, model, recipe.part(FitConfig), rank=rank, world=world)
-        last = replace(
-            recipe.part(FitConfig), steps=recipe.finish_steps, learning_rate=0.3 * recipe.learning_rate,
-            seed=recipe.seed + 1,
-        )  # fmt: skip
-        nearer = [(FINISH.get(k, share), groups.get(k, [])) for k, share in SHARES.items()] + shared[
-            len(SHARES) :
-        ]
-        net, mean, sd = fit(nearer, model, last, rank=rank, world=world, begin=net)
+        net, mean, sd = fitted(groups, recipe, rank=rank, world=world)
     if rank:
         return
-    gain, offset = gains(clips_heard(net, mean, sd, grid, names + tuning), mean, recipe.variance_wanted)
+    heard = [Heard.of(net, mean, sd, e) for e in clips_of(grid, names + tuning, recipe.look_ahead_s)]
+    gain, offset = gains(heard, mean, recipe.variance_wanted)
     scale_outputs(net, mean * gain + offset, sd * gain)
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
@@ -126,6 +143,6 @@ def train(
     rest = rest_pose(groups["real"])
     export(net, out, {
         "format": FORMAT, "phones": list(PHONES), "features": N_FEATURES, "sample_rate_hz": SAMPLE_RATE_HZ,
-        "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": LOOK_AHEAD_S, "channels": list(CHANNELS),
+        "frame_rate_hz": FRAME_RATE_HZ, "look_ahead_s": recipe.look_ahead_s, "channels": list(CHANNELS),
         "rest": dict(zip(CHANNELS, rest.tolist(), strict=True)), "training": facts,
     })  # fmt: skip
