@@ -15,7 +15,8 @@ HandMap = Annotated[bool, typer.Option("--hand-map", help="Ignore calibrations."
 Emotion = Annotated[
     str,
     typer.Option(
-        help="Name and intensity, mixtures by comma: happy:0.5,surprise:0.3; auto: what the voice says."
+        help="Name and intensity, mixtures by comma: happy:0.5,surprise:0.3; auto: what the voice says; @anna behind it: as "
+        "Anna shows it (animaface train expressions)."
     ),
 ]
 Style = Annotated[

@@ -1,7 +1,9 @@
-"""`animaface train`: make the speech or the emotion weights again, from data of one's own or the project's."""
+"""`animaface train`: make the speech or the emotion weights again, from data of one's own or the project's, or fit a
+person's own expressions."""
 
 import importlib.util
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,16 +18,40 @@ NAME = "train"
 EXAMPLE = (
     "animaface train speech --data ../shared/data --captures my-recordings --set steps=4000 -o mine.onnx"
 )
-NETWORKS = {"speech": "animaface.speech.train", "emotion": "animaface.speech.train.emotion"}
-"""What can be trained -> the module whose `main(data, out, **settings)` does it."""
-BENCHES = {"speech": "bench/speech.py --weights {weights}", "emotion": "bench/emotion_heard.py"}
+
+
+@dataclass(frozen=True)
+class _Training:
+    """module: its `main(data, out, **settings)` does it. then: what to run next."""
+
+    module: str
+    then: str
+    needs_torch: bool = True
+
+
+TRAININGS = {
+    "speech": _Training("animaface.speech.train", "python bench/speech.py --weights {made}"),
+    "emotion": _Training("animaface.speech.train.emotion", "python bench/emotion_heard.py"),
+    "expressions": _Training(
+        "animaface.speech.train.expressions", "animaface perform voice.wav -o take.csv --emotion happy@{name}",
+        needs_torch=False,
+    ),
+}  # fmt: skip
 
 
 def run(
-    network: Annotated[str, typer.Argument(help=f"One of: {', '.join(NETWORKS)}.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds grid_s1/ (speech) or emodb/ (emotion).")],
+    what: Annotated[str, typer.Argument(help=f"One of: {', '.join(TRAININGS)}.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder that holds grid_s1/ (speech), emodb/ (emotion), or recordings (expressions)."
+        ),
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="ONNX to write; default: the package's.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="ONNX to write, default: the package's; expressions: the person's name."
+        ),
     ] = None,
     captures: Annotated[
         Path | None,
@@ -42,25 +68,26 @@ def run(
     ] = None,
     json: opt.Json = False,
 ) -> None:
-    """Train a network; needs torch. Under torchrun: `torchrun -m animaface.speech.train --data ...`."""
-    if network not in NETWORKS:
-        raise ConfigError(unknown_name("network", network, NETWORKS))
-    if importlib.util.find_spec("torch") is None:
+    """Train a network (needs torch; under torchrun: `torchrun -m animaface.speech.train --data ...`), or fit how a person
+    shows emotions: recordings named by what they show (anna_happy.wav with anna_happy.csv)."""
+    if what not in TRAININGS:
+        raise ConfigError(unknown_name("training", what, TRAININGS))
+    training = TRAININGS[what]
+    if training.needs_torch and importlib.util.find_spec("torch") is None:
         raise MissingDependencyError("training needs torch", next_step="pip install 'animaface[train]'")
     options: dict[str, Any] = {"captures": captures, "config": config, "cache": cache}
     given = {k: v for k, v in options.items() if v is not None}
-    if network != "speech" and given:
+    if what != "speech" and given:
         raise ConfigError(f"--{next(iter(given))} belongs to `train speech`")
-    module = importlib.import_module(NETWORKS[network])
+    module = importlib.import_module(training.module)
     handler = logging.StreamHandler(err.file)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
-    written = module.main(data, output, **given, **dict(_setting(text) for text in settings or []))
+    made = module.main(data, output, **given, **dict(_setting(text) for text in settings or []))
     if json:
-        emit_json({"network": network, "weights": str(written)})
+        emit_json({"what": what, "made": str(made)})
     else:
-        out.print(f"{written}: trained", markup=False, soft_wrap=True)
-        bench = BENCHES[network].format(weights=written)
-        out.print(f"next: python {bench}", markup=False, soft_wrap=True)
+        out.print(f"{made}: trained", markup=False, soft_wrap=True)
+        out.print(f"next: {training.then.format(made=made, name=made.stem)}", markup=False, soft_wrap=True)
 
 
 def _setting(text: str) -> tuple[str, Any]:

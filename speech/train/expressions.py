@@ -24,15 +24,13 @@ from animaface.robot.face.errors import InputError
 from animaface.speech.emotion import EmotionMix, parse_emotion
 from animaface.speech.expressions import EXPRESSIVE, OwnExpression, keep_expressions
 from animaface.speech.facial_actions import ALIASES, PROTOTYPES
-from animaface.speech.layers import SPEECH_BUDGET, lip_opening
+from animaface.speech.layers import SPEECH_BUDGET
 from animaface.speech.sound import read_sound
 from animaface.speech.stream import predict
 from animaface.speech.train.recordings import Recording, VideoReader, recordings
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
-_EVERY: Final = 3
-"""Frames of which one is fitted: neighbours say the same."""
 _EDGE_S: Final = 0.4
 """Left out at both ends, where an expression comes and goes."""
 _NEEDED_S: Final = 2.0
@@ -52,7 +50,7 @@ _SPOKEN: Final = np.array([n.startswith(("jaw", "mouth", "tongue")) for n in ARK
 
 @dataclass(frozen=True)
 class Shown:
-    """One recording, on every third frame: captured[T, 52] and known[T, 52], head_rad[T, 3] (NaN: not captured), spoken[T, 55] by the
+    """One recording at 60 frames a second: captured[T, 52] and known[T, 52], head_rad[T, 3] (NaN: not captured), spoken[T, 55] by the
     network, intensities[7] of its emotion."""
 
     name: str
@@ -65,7 +63,7 @@ class Shown:
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return len(self.captured) * _EVERY / FRAME_RATE_HZ
+        return len(self.captured) / FRAME_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def main(data: Path, out: Path | None, video: VideoReader | None = None) -> Path
         raise InputError(
             f"expressions are kept under a name, found {out}", next_step="-o anna, then --emotion happy@anna"
         )
-    fitted = fit([shown(r) for r in recordings(data, video)])
+    fitted = fit([shown(r, data) for r in recordings(data, video)])
     for emotion, e in fitted.expressions.items():
         main_shapes = sorted(e.as_dict()["shapes"].items(), key=lambda kv: -abs(kv[1]))[:4]
         log.info("%s: %.0f s; %s", emotion, e.seconds, ", ".join(f"{n} {v:.2f}" for n, v in main_shapes))
@@ -121,7 +119,7 @@ def shown(recording: Recording, folder: Path | None = None) -> Shown:
     spoken = np.asarray(predict(read_sound(recording.sound).samples).values, dtype=np.float64)
     at_s = np.arange(len(spoken)) / FRAME_RATE_HZ
     first_s, end_s = max(_EDGE_S, recording.time_s[0]), min(at_s[-1] - _EDGE_S, recording.time_s[-1])
-    taken = np.flatnonzero((at_s >= first_s) & (at_s <= end_s))[::_EVERY]
+    taken = np.flatnonzero((at_s >= first_s) & (at_s <= end_s))
     columns = np.full((len(taken), N_SHAPES + len(HEAD_NAMES)), np.nan)
     for i, name in enumerate((*ARKIT_NAMES, *HEAD_NAMES)):
         if name in recording.columns:
@@ -147,6 +145,7 @@ def fit(captures: list[Shown]) -> Fitted:
     """The two bases of all recordings together. Raises InputError where there is too little of neutral or of any emotion."""
     seconds = _seconds(captures)
     emotions = [k for k, name in enumerate(EXPRESSIVE) if seconds.get(name, 0.0) >= _NEEDED_S]
+    captures = [c for c in captures if not np.delete(c.intensities, emotions).any()]
     asked = np.concatenate([np.repeat(c.intensities[None], len(c.captured), axis=0) for c in captures])[
         :, emotions
     ]
@@ -155,7 +154,7 @@ def fit(captures: list[Shown]) -> Fitted:
     x = np.concatenate([spoken[:, drivers], asked], axis=1)
     captured, known = (np.concatenate([getattr(c, n) for c in captures]) for n in ("captured", "known"))
     weights, rest = np.zeros((x.shape[1], N_SHAPES)), np.zeros(N_SHAPES)
-    for shape in np.flatnonzero(known.sum(axis=0) * _EVERY / FRAME_RATE_HZ >= _NEEDED_S):
+    for shape in np.flatnonzero(known.sum(axis=0) / FRAME_RATE_HZ >= _NEEDED_S):
         seen = known[:, shape]
         off = np.where(np.arange(x.shape[1]) < len(drivers), _NEGLIGIBLE_SPEECH, _NEGLIGIBLE_EXPRESSION)
         domain = np.concatenate([drivers == shape if _SPOKEN[shape] else np.zeros(len(drivers), bool),
@@ -231,28 +230,41 @@ def _fista(gram: Array, towards: Array, threshold: Array, steps: int = 500) -> A
 
 def _head(captures: list[Shown], emotion: int) -> Array:
     """[3] rad: how the head is held at intensity 1, beside how it is held neutrally; 0 where nobody saw."""
-    neutral = [c.head_rad for c in captures if not c.intensities.any()]
-    alone = [c for c in captures if c.intensities[emotion] > 0.0 and np.count_nonzero(c.intensities) == 1]
-    if not alone:
+    neutral, alone = _neutral_and_alone(captures, emotion)
+    if not neutral or not alone:
         return np.zeros(3)
-    held = np.concatenate(
-        [(c.head_rad - np.nanmean(np.concatenate(neutral), axis=0)) / c.intensities[emotion] for c in alone]
-    )
-    return np.clip(np.nan_to_num(np.nanmean(held, axis=0)), -_MOST_HEAD_RAD, _MOST_HEAD_RAD)
+    straight = np.concatenate([c.head_rad for c in neutral]).mean(axis=0)
+    held = np.concatenate([(c.head_rad - straight) / c.intensities[emotion] for c in alone]).mean(axis=0)
+    return np.asarray(np.clip(np.nan_to_num(held), -_MOST_HEAD_RAD, _MOST_HEAD_RAD))
+
+
+def _neutral_and_alone(captures: list[Shown], emotion: int) -> tuple[list[Shown], list[Shown]]:
+    """Recordings of the neutral face, and of this emotion and no other."""
+    neutral = [c for c in captures if not c.intensities.any()]
+    return neutral, [
+        c for c in captures if c.intensities[emotion] > 0.0 and np.count_nonzero(c.intensities) == 1
+    ]
 
 
 def _articulation(captures: list[Shown], emotion: int) -> float:
     """How far the mouth moves with the network's at intensity 1, as a factor on how far it does neutrally."""
-    neutral = _opening_gain([c for c in captures if not c.intensities.any()])
-    alone = [c for c in captures if c.intensities[emotion] > 0.0 and np.count_nonzero(c.intensities) == 1]
-    if not alone or neutral < 0.1:
+    neutral, alone = _neutral_and_alone(captures, emotion)
+    usual = _opening_gain(neutral) if neutral else 0.0
+    if not alone or usual < 0.1:
         return 1.0
     intensity = float(np.mean([c.intensities[emotion] for c in alone]))
-    factor = 1.0 + (_opening_gain(alone) / neutral - 1.0) / intensity
+    factor = 1.0 + (_opening_gain(alone) / usual - 1.0) / intensity
     return float(np.clip(factor, _LEAST_ARTICULATION, _MOST_ARTICULATION))
 
 
 def _opening_gain(captures: list[Shown]) -> float:
-    done = np.concatenate([lip_opening(c.captured) - lip_opening(c.captured).mean() for c in captures])
-    said = np.concatenate([lip_opening(c.spoken) - lip_opening(c.spoken).mean() for c in captures])
+    """Slope of the captured gap of the jaw on the network's, each recording about its own mean."""
+    done, said = (
+        np.concatenate([_gap(getattr(c, which)) for c in captures]) for which in ("captured", "spoken")
+    )
     return float(done @ said / max(said @ said, 1e-9))
+
+
+def _gap(values: Array) -> Array:
+    gap = values[:, ARKIT_INDEX["jawOpen"]] - values[:, ARKIT_INDEX["mouthClose"]]
+    return np.asarray(gap - gap.mean())
