@@ -18,7 +18,15 @@ from animaface.speech.onestep import OneStep  # noqa: E402
 from animaface.speech.phones import PHONES  # noqa: E402
 from animaface.speech.train import corpus  # noqa: E402
 from animaface.speech.train.augment import disturbed, faster, revoiced  # noqa: E402
-from animaface.speech.train.dataset import CHANNELS, LEARNED, Sampler, example, speechless, touches  # noqa: E402
+from animaface.speech.train.dataset import (  # noqa: E402
+    CHANNELS,
+    LEARNED,
+    Sampler,
+    example,
+    hearing_ahead,
+    speechless,
+    touches,
+)
 from animaface.speech.train.export import export, scale_outputs  # noqa: E402
 from animaface.speech.train.fit import FitConfig, fit  # noqa: E402
 from animaface.speech.train.grid import Clip  # noqa: E402
@@ -75,6 +83,22 @@ def test_disturbing_keeps_time_and_range() -> None:
         assert np.isfinite(out).all()
         assert np.abs(out).max() <= 1.0
     assert abs(len(faster(sound, 1.25)) - 6400) <= 2
+
+
+def test_another_look_ahead_hears_the_same_sound_sooner_or_later() -> None:
+    """For ablations: a click in the sound comes to the features earlier where they hear further ahead."""
+    sound = (1e-4 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
+    sound[8000:8040] = 0.5
+    one = example(sound, np.zeros((61, len(LEARNED)), np.float32), np.ones(61, np.float32), [])
+
+    def click_s(look_ahead_s: float) -> float:
+        mels = hearing_ahead(one, look_ahead_s).features.reshape(122, -1).mean(axis=1)
+        return float(np.argmax(mels > 0.5 * mels.max() + 0.5 * mels.min())) / 120
+
+    assert hearing_ahead(one, LOOK_AHEAD_S) is one
+    for wanted in (0.0, 0.02, 0.08, 0.16):
+        assert click_s(LOOK_AHEAD_S) - click_s(wanted) == pytest.approx(wanted - LOOK_AHEAD_S, abs=0.005)
+    assert hearing_ahead(one, 0.16).now is one.now
 
 
 @pytest.fixture(scope="module")
