@@ -1,6 +1,8 @@
-"""A calibrated face that has aged, learned again from a few dozen poses; the calibration before is kept and compared."""
+"""A calibrated face that has aged: noticed from a few frames, learned again from a few dozen poses; the calibration before is kept
+and compared."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,8 @@ from animaface.selfmodel.score import score
 Array = NDArray[np.float64]
 
 POSES: Final = 50
+LOOKS: Final = 15
+"""Poses that are driven again to see whether the face has drifted: six seconds."""
 _CHECK_SWING_S: Final = 6.0
 
 
@@ -45,16 +49,9 @@ def recalibrate(
     missing or broken, and when the new model is no better than the old one (then nothing is written).
     """
     o, config = options or Options(), stand.config
-    meta = folder.load(source, config)
-    old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), config)
-    face = FaceSteps(stand, Work(work), o)
-    same_eye = meta.get("plane") == stand.detector.plane
-    youth = drift.pieces_again(old, album.load_album(source), poses) if same_eye else []
-    paths = [r.u for r in youth] or [drift.recalibration_path(old, face.body, poses, o.seed)]
-    seen, exam = _watch(face, paths, o)
-    exam_mm = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
-    usual = drift.region_errors_mm(old, youth) if youth else exam_mm
-    found = drift.find_drift(old, seen, usual, config.names, youth)
+    face, meta, old, youth = _before(stand, source, work, poses, o)
+    seen, exam = _watch(face, old, youth, poses)
+    found = _compared(config.names, meta, old, youth, seen)
     stand.prompter.say(f"drifted: {', '.join(found.regions) or 'nothing'}")
     new = drift.adapt(old, seen, youth)
     before, after = (_errors(learned, exam) for learned in (old, new))
@@ -70,27 +67,65 @@ def recalibrate(
     return meta
 
 
-def _watch(face: FaceSteps, paths: list[Array], o: Options) -> tuple[list[Recording], Recording]:
-    """(poses to learn from, a path to judge by), with the robot released again at the end."""
-    config, body = face.stand.config, face.body
+def look_for_drift(stand: Stand, source: Path, work: Path, *, options: Options | None = None) -> drift.Drift:
+    """Is the calibration in `source` still true? A few seconds of its babbling are driven again and compared; nothing is written.
+
+    Raises CalibrationError when source is missing or broken.
+    """
+    face, meta, old, youth = _before(stand, source, work, LOOKS, options or Options())
     with face.moving():
-        detector = face.stand.detector
-        face.recorder.look(body.neutral_u, 20, settle_s=1.0)
-        detector.learn_rest(20)
-        if not detector.delay_known:
-            detector.delay_s = measure_delay(
-                face.recorder, config, body.neutral_u, face.stand.flash, o.seed
-            ).delay_s
-        seen = []
-        for path in paths:
-            face.recorder.go(path[0], 0.5)
-            seen.append(
-                face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("recalibration"))
-            )
+        seen = _drive(face, old, youth, LOOKS)
+    return _compared(stand.config.names, meta, old, youth, seen)
+
+
+def _before(
+    stand: Stand, source: Path, work: Path, poses: int, o: Options
+) -> tuple[FaceSteps, dict[str, Any], Learned, list[Recording]]:
+    """The steps of a face, what its calibration says, its self-model, and the photos of its youth to take again."""
+    meta = folder.load(source, stand.config)
+    old = load_learned(source, 1e-3 * np.array(meta["neutral_mm"]), stand.config)
+    same_eye = meta.get("plane") == stand.detector.plane
+    youth = drift.pieces_again(old, album.load_album(source), poses) if same_eye else []
+    return FaceSteps(stand, Work(work), o), meta, old, youth
+
+
+def _watch(
+    face: FaceSteps, old: Learned, youth: list[Recording], poses: int
+) -> tuple[list[Recording], Recording]:
+    """(poses to learn from, a path to judge by), with the robot released again at the end."""
+    config, o = face.stand.config, face.options
+    with face.moving():
+        seen = _drive(face, old, youth, poses)
         judge = exam_path(config, o.seed + 5, swing_s=_CHECK_SWING_S, takes=1)
         face.recorder.go(judge[0], 0.5)
         exam = face.recorder.record(judge, frame_hz=o.exam_hz, progress=face.progress("check"))
     return seen, exam
+
+
+def _drive(face: FaceSteps, old: Learned, youth: list[Recording], poses: int) -> list[Recording]:
+    """The same poses as in the face's youth, or imagined ones, looked at; the face must be allowed to move."""
+    config, body, o, detector = face.stand.config, face.body, face.options, face.stand.detector
+    face.recorder.look(body.neutral_u, 20, settle_s=1.0)
+    detector.learn_rest(20)
+    if not detector.delay_known:
+        detector.delay_s = measure_delay(
+            face.recorder, config, body.neutral_u, face.stand.flash, o.seed
+        ).delay_s
+    seen = []
+    for path in [r.u for r in youth] or [drift.recalibration_path(old, body, poses, o.seed)]:
+        face.recorder.go(path[0], 0.5)
+        seen.append(
+            face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("looking again"))
+        )
+    return seen
+
+
+def _compared(
+    names: Sequence[str], meta: dict[str, Any], old: Learned, youth: list[Recording], seen: list[Recording]
+) -> drift.Drift:
+    exam_mm = meta.get("models", {}).get("self-model", {}).get("error_mm", {})
+    usual = drift.region_errors_mm(old, youth) if youth else exam_mm
+    return drift.find_drift(old, seen, usual, names, youth)
 
 
 def _errors(learned: Learned, exam: Recording) -> dict[str, Any]:

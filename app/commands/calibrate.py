@@ -69,6 +69,13 @@ def run(
             help="The face has aged: learn it again from 50 poses; the old calibration is kept.",
         ),
     ] = False,
+    drift: Annotated[
+        bool,
+        typer.Option(
+            "--drift",
+            help="Is the calibration still true? Six seconds of moving and looking; nothing is written.",
+        ),
+    ] = False,
     port: opt.Port = None,
     seed: Annotated[int, typer.Option(help="Babbling, training and the simulated face.")] = 0,
     output: Annotated[
@@ -101,12 +108,20 @@ def run(
     unfinished = work or Path(platformdirs.user_cache_dir("animaface")) / "calibrate" / target.name
     guided = not sim and not progress_lines if guide is None else guide
     steps: dict[str, Any] = {"skip": skip or (), "again": again or (), "guide": guided}
-    before = (target if target.is_dir() or not sim else shipped_folder(config.id)) if recalibrate else None
+    present = target if target.is_dir() or not sim else shipped_folder(config.id)
+
+    def work_with(session: Any) -> None:
+        if drift:
+            _tell_drift(_drift(session, present), face, json=json)
+        else:
+            meta = _done(session, target, present if recalibrate else None, poses, steps)
+            _tell(meta, target, face, sim=sim, json=json)
+
     with ended_by_signals(), _prompter(guided or not sim, lines=progress_lines) as prompter:
         if sim:
             session = _simulated(config, unfinished, prompter, options, seen_by_camera, model)
             try:
-                meta = _done(session, target, before, poses, steps)
+                work_with(session)
             finally:
                 session.stand.detector.close()
         else:
@@ -114,8 +129,7 @@ def run(
 
             eye = RealEye(camera or "0", eyes_mm, model, markers)
             with real_session(config, port or [], unfinished, options, prompter, eye) as session:
-                meta = _done(session, target, before, poses, steps)
-    _tell(meta, target, face, sim=sim, json=json)
+                work_with(session)
 
 
 def _done(
@@ -129,6 +143,12 @@ def _done(
 
     return recalibrate(session.stand, before, target, session.work.folder, poses=poses or POSES,
                        options=session.options)  # fmt: skip
+
+
+def _drift(session: Any, calibration: Path) -> Any:
+    from animaface.calibration.recalibration import look_for_drift
+
+    return look_for_drift(session.stand, calibration, session.work.folder, options=session.options)
 
 
 def _sheet(path: Path) -> None:
@@ -173,6 +193,23 @@ def _simulated(
         ) from e
     return simulated_session(config, work, seed=options.seed, options=options, prompter=prompter,
                              landmarks="camera" if by_camera else "truth", model=model)  # fmt: skip
+
+
+def _tell_drift(found: Any, face: str, *, json: bool) -> None:
+    if json:
+        emit_json(found.facts())
+        return
+    table(f"{face}: has it drifted?", ("region", "error now, mm", "usual", ""), [
+        (region, f"{now:.2f}", f"{found.usual_mm[region]:.2f}", "drifted" if region in found.regions else "")
+        for region, now in found.error_mm.items() if region in found.usual_mm
+    ])  # fmt: skip
+    if found.slips:
+        moved = ", ".join(f"{n} {s:+.2f}" for n, s in found.slips.items())
+        out.print(f"stand elsewhere, in shares of their range: {moved}", markup=False, soft_wrap=True)
+    verdict = (
+        "next: animaface calibrate ... --recalibrate" if found.regions else "The calibration is still true."
+    )
+    out.print(verdict, markup=False)
 
 
 def _tell(meta: dict[str, Any], target: Path, face: str, *, sim: bool, json: bool) -> None:

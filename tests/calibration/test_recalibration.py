@@ -10,7 +10,7 @@ from animaface.calibration import folder
 from animaface.calibration.album import load_album
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.prompter import ScriptedPrompter
-from animaface.calibration.recalibration import recalibrate
+from animaface.calibration.recalibration import look_for_drift, recalibrate
 from animaface.calibration.session import Session
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.arkit import N_CHANNELS
@@ -23,12 +23,12 @@ from animaface.sim.body.ageing import Ageing
 from animaface.sim.world import SimWorld
 
 
-def stand_before(config: FaceConfig, ageing: Ageing | None) -> Stand:
+def stand_before(config: FaceConfig, ageing: Ageing | None, seed: int = 1) -> Stand:
     """The simulated face, young or aged, in front of its eye."""
     clock = LockStepClock()
-    plant = SimFace(config, seed=1, timestep_s=0.004, ageing=ageing)
-    world = SimWorld(config, seed=1, clock=clock, plant=plant)
-    eye = SimulatedDetector(world.plant, clock, seed=1)
+    plant = SimFace(config, seed=seed, timestep_s=0.004, ageing=ageing)
+    world = SimWorld(config, seed=seed, clock=clock, plant=plant)
+    eye = SimulatedDetector(world.plant, clock, seed=seed)
     return Stand(config, lambda: Robot(config, world.open, clock), eye, clock, ScriptedPrompter())
 
 
@@ -51,6 +51,26 @@ def test_a_face_ages_and_is_learned_again(tmp_path: Path) -> None:
     neutral = np.array([a.neutral_u for a in config.actuators.values()])
     row = config.names.index("brow_inner_left")
     assert abs(rest[row] - neutral[row]) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("ageing", "drifted"),
+    [
+        (None, set()),
+        (Ageing(horn_teeth={"brow_inner_left": 1}), {"brows"}),
+        pytest.param(Ageing(tendon_stretch=0.1), {"cheeks"}, marks=pytest.mark.long),
+    ],
+)
+def test_a_few_frames_tell_whether_a_face_has_drifted(
+    tmp_path: Path, ageing: Ageing | None, drifted: set[str]
+) -> None:
+    """The shipped calibration on the face that it was made with, young and aged; nothing is written."""
+    config = load_face("hybrid")
+    stand = stand_before(config, ageing, seed=0)
+    found = look_for_drift(stand, folder.shipped_folder(config.id), tmp_path / "work")
+    assert drifted <= set(found.regions)
+    assert not found.regions if ageing is None else found.slips
+    assert stand.clock.now_s() < 25.0
 
 
 def test_without_a_calibration_there_is_nothing_to_recalibrate(tmp_path: Path) -> None:
