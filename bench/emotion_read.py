@@ -4,8 +4,8 @@ Ten sentences with each emotion go through the speech network, the emotion layer
 servos and skin. Pictures from the voiced part of each sentence are read by a general expression classifier
 (npm @vladmandic/face-api, in node; this bench only): `cd bench/emotion_reader && npm install` first, or tell by
 --node-modules where it is. The reading of a sentence is the mean over its pictures, each cut out both with and
-without alignment. --intensities also reads at .25 and .5 (every fifth sentence). The same reader may be shown portraits
-of people: --portraits FOLDER with pictures NAME_happy.png and so on. Writes bench/results/emotion_read.json and
+without alignment. --intensities also reads at .25 and .5 (every fifth sentence). The same reader is shown portraits of
+people (bench/portraits.py; --portraits alone reads nothing else). Writes bench/results/emotion_read.json and
 docs/pictures/emotions.png (a strip to look at; contempt is only shown).
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 from inverse import shaft_rad
 from numpy.typing import NDArray
 from PIL import Image
+from portraits import cut_out
 from rich.console import Console
 from rich.table import Table
 
@@ -95,9 +96,9 @@ def snapshots(
     return out
 
 
-def read(folder: Path, modules: Path | None) -> dict[str, Any]:
+def read(folder: Path, modules: Path) -> dict[str, Any]:
     """What the classifier says of the pictures in a folder."""
-    env = dict(os.environ) | ({"NODE_PATH": str(modules)} if modules else {})
+    env = dict(os.environ) | {"NODE_PATH": str(modules)}
     done = subprocess.run(["node", str(HERE / "emotion_reader" / "read.cjs"), str(folder)], env=env, check=True,
                           capture_output=True, text=True)  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)
@@ -138,6 +139,20 @@ def judged(shots: list[Shot], readings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def on_people(modules: Path) -> dict[str, dict[str, float]]:
+    """By what portraits show: how many there are, share read right, mean score."""
+    with tempfile.TemporaryDirectory() as scratch:
+        shows = cut_out(Path(scratch), modules)
+        readings = read(Path(scratch), modules)
+    out: dict[str, dict[str, float]] = {}
+    for shown in dict.fromkeys(shows.values()):
+        rows = np.array([scores(readings[name]) for name, what in shows.items() if what == shown])
+        mine = list(SAYS.values()).index(shown)
+        out[shown] = {"portraits": len(rows), "right": float((rows.argmax(axis=1) == mine).mean()),
+                      "mean_score": round(float(rows[:, mine].mean()), 3)}  # fmt: skip
+    return out
+
+
 def strip(folder: Path, shots: list[Shot], path: Path) -> None:
     """Two pictures of each emotion at full intensity, in rows."""
     columns = []
@@ -167,14 +182,18 @@ def main() -> None:
     ap.add_argument("--only", default="", help="one emotion, for trying; nothing is written")
     ap.add_argument("--calibration", type=Path)
     ap.add_argument("--node-modules", type=Path)
-    ap.add_argument("--portraits", type=Path)
+    ap.add_argument("--portraits", action="store_true", help="read the portraits of people only")
     ap.add_argument("--keep", type=Path, help="folder to keep the pictures in")
     given = ap.parse_args()
-    if (
-        shutil.which("node") is None
-        or not (given.node_modules or HERE / "emotion_reader" / "node_modules").is_dir()
-    ):
+    modules = given.node_modules or HERE / "emotion_reader" / "node_modules"
+    if shutil.which("node") is None or not modules.is_dir():
         Console().print("not read: needs node and the classifier: cd bench/emotion_reader && npm install")
+        return
+    out = HERE / "results" / "emotion_read.json"
+    if given.portraits:
+        told = json.loads(out.read_text(encoding="utf-8")) | {"people": on_people(modules)}
+        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        Console().print(told["people"])
         return
     config = load_face(given.face)
     motion = motion_of(config, sim=True, calibration=given.calibration)
@@ -197,7 +216,7 @@ def main() -> None:
                 name = f"{emotion}_{intensity:g}_{n:02d}_{k}.png"
                 Image.fromarray(painter.draw(snapshot)).save(folder / name)
                 shots.append(Shot(emotion, intensity, n, name))
-        readings = read(folder, given.node_modules)
+        readings = read(folder, modules)
         if given.only:
             mine = [scores(readings[s.name]) for s in shots]
             Console().print({n: round(float(x), 3) for n, x in zip(SAYS, np.mean(mine, axis=0), strict=True)})
@@ -208,11 +227,7 @@ def main() -> None:
             "pictures": len(shots),
         }
         strip(folder, shots, HERE.parent / "docs" / "pictures" / "emotions.png")
-    if given.portraits:
-        seen = read(given.portraits, given.node_modules)
-        names = list(SAYS.values())
-        results["portraits_right"] = float(np.mean([n.rsplit("_", 1)[1].removesuffix(".png") == names[int(scores(r).argmax())]
-                                                    for n, r in seen.items()]))  # fmt: skip
+    results["people"] = on_people(modules)
     table = Table(
         "emotion", "right", "by intensity", *SAYS.values(), title=f"Read on {config.id} ({motion.source})"
     )
@@ -220,7 +235,7 @@ def main() -> None:
         rising = " ".join(f"{v:.2f}" for v in results["by_intensity"][emotion].values())
         table.add_row(emotion, f"{results['right'][emotion]:.2f}", rising, *(f"{x:.2f}" for x in row))
     Console().print(table, f"mean right {results['mean_right']:.2f}, wanted .75 and each .5")
-    out = HERE / "results" / "emotion_read.json"
+    Console().print("portraits of people, by the same reader:", results["people"])
     out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
