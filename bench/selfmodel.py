@@ -121,7 +121,9 @@ def main() -> None:
                 rows.append({"face": config.id, "seed": seed, **found})
                 _show(console, found)
                 OUT.parent.mkdir(exist_ok=True)
-                OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")  # a run cut off keeps what it has
+                OUT.write_text(
+                    json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+                )  # a run cut off keeps what it has
 
 
 def _show(console: Console, found: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from animaface.robot.face.landmarks import IRIS_LEFT, IRIS_RIGHT, N_LANDMARKS, regions
 
 _PLAY_UNIT: Final = 0.05
+_GRADE_CREEP: Final = 0.5
+_STEEP: Final = 0.3
 N_OUTPUTS: Final = 3 * N_LANDMARKS + 3
 """478 landmarks (x, y, z of each), then head yaw, pitch, roll."""
 HEAD_SCALE_M_PER_RAD: Final = 0.1
@@ -81,6 +83,9 @@ class SelfModel(nn.Module):
     least: Tensor
     """[N] where ranges end from below: a cable that is slack stands at 0 however slack it is. NO_END: nowhere."""
     seen: Tensor
+    """[blocks, N] how much each block sees of each actuator, 0..1; what it sees less of, it learns more slowly."""
+    graded: Tensor
+    """[degree + creeps] units of the curves while training (`grade`), else ones."""
     basis: Tensor
     mean: Tensor
     scale: Tensor
@@ -100,9 +105,9 @@ class SelfModel(nn.Module):
         self.memory = nn.Parameter(torch.zeros(s.n_blocks, s.n_actuators, 2 * s.n_memories))
         self.linear = nn.Parameter(torch.zeros(s.n_blocks, curves, s.n_components))
         self.bias = nn.Parameter(torch.zeros(s.n_blocks, 1, s.n_components))
-        steep = (
-            torch.tensor([1.0] + [0.3] * (s.degree - 1 + s.n_creeps)).repeat(s.n_actuators).view(1, curves, 1)
-        )
+        self.register_buffer("graded", torch.ones(s.degree + s.n_creeps), persistent=False)
+        steep = self.grades() * torch.tensor([1.0] + [_STEEP] * (s.degree - 1 + s.n_creeps))
+        steep = steep.repeat(s.n_actuators).view(1, curves, 1)
         self.w1 = nn.Parameter(steep * torch.randn(nets, curves, s.n_hidden) / s.n_actuators**0.5)
         self.b1 = nn.Parameter(0.5 * torch.randn(nets, 1, s.n_hidden))
         self.w2 = nn.Parameter(torch.randn(nets, s.n_hidden, s.n_hidden) / s.n_hidden**0.5)
@@ -124,7 +129,21 @@ class SelfModel(nn.Module):
             bent.append(2.0 * t * bent[-1] - bent[-2])
         crept = memory[:, s.n_plays :].transpose(1, 2).expand(s.n_blocks, -1, -1, -1)
         out = torch.cat([torch.stack(bent[: s.degree], dim=3), crept], dim=3)
-        return (out * self.seen[:, None, :, None]).flatten(2)
+        return (out * (self.seen[:, None, :, None] * self.graded)).flatten(2)
+
+    def grades(self) -> Tensor:
+        """[degree + creeps] what a curve counts to begin with: the k-th polynomial 1/k, since linkages are smooth."""
+        s = self.shape
+        return torch.tensor([1.0 / k for k in range(1, s.degree + 1)] + [_GRADE_CREEP] * s.n_creeps)
+
+    @torch.no_grad()
+    def grade(self, graded: Tensor) -> None:
+        """The same function with curves in other units, `graded` [degree + creeps]: an optimiser whose steps have one
+        size moves what counts less more slowly."""
+        rows = (self.graded / graded).repeat(self.shape.n_actuators)[:, None]
+        self.w1.mul_(rows)
+        self.linear.mul_(rows)
+        self.graded.copy_(graded)
 
     def stands(self, q: Tensor) -> Tensor:
         """q[B, N] -> where those actuators stood for the same face when the model was trained."""

@@ -2,7 +2,8 @@
 
 The sum of the linkages' curves is solved first (ridge), then everything is trained together. Error is counted in the
 blocks' components, divided by each block's motion, so that a nose that moves 3 mm counts as much as a jaw
-that moves 30. The rate comes down to nothing and every photo is learned from: a part kept apart to stop in time cost more than
+that moves 30. What a block sees of an actuator is weighed by how much of its motion the actuator makes, and high polynomials
+count less: with few photos that is worth more than any network. The rate comes down to nothing and every photo is learned from: a part kept apart to stop in time cost more than
 it saved (docs/selfmodel.md).
 """
 
@@ -10,9 +11,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
+from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,16 +29,21 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
+_EFFECT_DEGREE: Final = 3
+_OTHER_TIMES: Final = (0.31, 0.5, 0.67)
+_SEEN_POWER: Final = 0.4
+"""An actuator with a hundredth of the first one's share is seen at a sixth."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
     """Defaults train 2,000 poses in about a minute on one core.
 
-    `seen_share`: a block sees the actuators whose linear effect on it is at least this share of its motion.
+    `seen_over_chance`: a block sees the actuators whose effect on it is so many times what chance would give them.
     """
 
     seed: int = 0
-    steps: int = 1500
+    steps: int = 2500
     batch: int = 256
     rate: float = 4e-3
     decay: float = 2e-3
@@ -43,7 +51,7 @@ class TrainOptions:
     hidden: int = 64
     components: int = 16
     degree: int = 4
-    seen_share: float = 0.02
+    seen_over_chance: float = 1.5
     ridge: float = 1e-3
 
 
@@ -91,7 +99,7 @@ def _prepare(model: SelfModel, x: Array, y: Array, o: TrainOptions) -> Tensor:
         basis[b * k : b * k + len(direction), columns] = direction
         scale[b * k : (b + 1) * k] = max(float(np.sqrt((part**2).sum(axis=1).mean())), 1e-4)
     target = (y - mean) @ basis.T / scale
-    seen = _effect(x[:, : model.shape.n_actuators], target.reshape(len(y), -1, k)) > o.seen_share
+    seen = _seen(x[:, : model.shape.n_actuators], target.reshape(len(y), -1, k), o.seen_over_chance)
     with torch.no_grad():
         for name, value in (("basis", basis), ("mean", mean), ("scale", scale), ("seen", seen)):
             getattr(model, name).copy_(torch.as_tensor(value))
@@ -108,12 +116,32 @@ def _go_on_from(model: SelfModel, start: SelfModel, y: Array) -> Tensor:
         return (off @ model.basis.T) / model.scale
 
 
+def _seen(q: Array, target: Array, over_chance: float) -> Array:
+    """[blocks, N] how much a block (targets[T, blocks, k]) shall see of an actuator: a power of the share that the actuator has
+    in its motion, by additive curves; 0 where the positions of another time explain as much."""
+    n = q.shape[1]
+    chance = [
+        _effect(np.concatenate([q, np.roll(q, round(s * len(q)), axis=0)], axis=1), target)[:, n:]
+        for s in _OTHER_TIMES
+    ]
+    by_chance = (np.array(chance) ** 2).mean(axis=(0, 2))[:, None]
+    square = _effect(q, target) ** 2
+    own = np.where(square > over_chance**2 * by_chance, square - by_chance, 0.0)
+    most = np.maximum(own.max(axis=1, keepdims=True), 1e-12)
+    return np.asarray((own / most) ** (0.5 * _SEEN_POWER))
+
+
 def _effect(q: Array, target: Array) -> Array:
-    """[blocks, N] how much of each block's motion (targets[T, blocks, k]) an actuator makes, by a linear model."""
-    z = (q - q.mean(axis=0)) / np.maximum(q.std(axis=0), 1e-3)
-    gram = z.T @ z + 1e-2 * len(z) * np.eye(z.shape[1])
-    effect = np.linalg.solve(gram, z.T @ target.reshape(len(z), -1)).reshape(z.shape[1], *target.shape[1:])
-    return np.asarray(np.sqrt((effect**2).sum(axis=2)).T)
+    """[blocks, N] rms of what each actuator adds in a sum of curves of q[T, N] fitted to targets[T, blocks, k]."""
+    frames, n = q.shape
+    z = chebvander(2.0 * q - 1.0, _EFFECT_DEGREE)[..., 1:]
+    z = z - z.mean(axis=0)
+    flat = z.reshape(frames, -1)
+    gram = flat.T @ flat + 1e-3 * frames * np.eye(flat.shape[1])
+    found = np.linalg.solve(gram, flat.T @ target.reshape(frames, -1))
+    found = found.reshape(n, _EFFECT_DEGREE, *target.shape[1:])
+    together = np.einsum("tnd,tne->nde", z, z) / frames
+    return np.asarray(np.sqrt(np.einsum("ndbk,nde,nebk->bn", found, together, found)))
 
 
 def _solve_linear(model: SelfModel, x: Tensor, target: Tensor, ridge: float) -> None:
@@ -131,6 +159,7 @@ def _solve_linear(model: SelfModel, x: Tensor, target: Tensor, ridge: float) -> 
 
 def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress: Progress | None) -> None:
     random = np.random.default_rng(o.seed)
+    model.grade(model.grades())
     optimiser = torch.optim.AdamW([
         {"params": [model.w1, model.b1, model.w2, model.b2, model.w3], "weight_decay": o.decay},
         {"params": [model.memory], "weight_decay": 0.0},
@@ -149,3 +178,4 @@ def _fit(model: SelfModel, x: Tensor, target: Tensor, o: TrainOptions, progress:
         schedule.step()
         if progress and (step % 100 == 99 or step == o.steps - 1):
             progress(step + 1, o.steps)
+    model.grade(torch.ones_like(model.graded))
