@@ -2,6 +2,10 @@
 has Hypothesis draw the same examples on every machine (`make test-long` draws new ones)."""
 
 import os
+
+# As the command does: on two busy cores more threads wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import time
 from collections import defaultdict
 from pathlib import Path

@@ -112,11 +112,12 @@ def test_irises_turn_with_the_eye_by_the_angles_of_gaze() -> None:
 
 @pytest.mark.realtime
 def test_a_batch_costs_little_per_frame() -> None:
-    """About 30 us a frame on an idle core; best of several, with much room for busy machines."""
+    """Less than frames one by one, measured in turns so that a busy machine spoils both alike (30 us a frame on an idle core)."""
     v = np.random.default_rng(2).uniform(0.0, 1.0, (600, 55))
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        default_rig().landmarks_m(v, lips_meet=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) / 600 < 500e-6
+    batch, alone = [], []
+    for k in range(8):
+        for times, rows in ((batch, v), (alone, v[k : k + 1])):
+            start = time.perf_counter()
+            default_rig().landmarks_m(rows, lips_meet=True)
+            times.append((time.perf_counter() - start) / len(rows))
+    assert min(batch) < 0.8 * min(alone)
