@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 
 from animaface.speech.train.dataset import CHANNELS
-from animaface.speech.train.gains import Heard, gains
+from animaface.speech.train.gains import Heard, gains, most_often_right
 
 JAW, SMILE, YAW = (CHANNELS.index(c) for c in ("jawOpen", "mouthSmileLeft", "headYaw"))
 
@@ -50,3 +50,13 @@ def test_a_quiet_shape_keeps_its_course_and_the_jaw_its_mean() -> None:
     assert r(offset) > r(mean * (1.0 - gain)) + 0.02
     after = np.concatenate([shown(h, gain, offset) for h in heard])
     assert after[:, JAW].mean() == pytest.approx(mean[JAW], abs=0.01)
+
+
+def test_a_gain_is_right_in_most_sets_and_not_only_in_the_middle() -> None:
+    """mouthPressLeft had .7 of its variance or more in 79 of 100 sets of clips, with a tenth more gain in 94."""
+    rng = np.random.default_rng(1)
+    wanted = rng.exponential(1.0, 800).astype(np.float32)
+    loud = np.where(rng.random(800) < 0.05, 4.0, 0.4).astype(np.float32)
+    assert most_often_right(0.72 * wanted * loud / loud.mean(), wanted) > 1.05
+    assert most_often_right(1.4 * wanted, wanted) < 0.95
+    assert most_often_right(0.9 * wanted, wanted) == 1.0, "where every set is right nothing changes"
