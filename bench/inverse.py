@@ -4,12 +4,8 @@
 face's size, not shrunk. Error: rms over the 478 landmarks of the settled simulated face. Optimum: Gauss-Newton by
 finite differences on the simulator from our answer and three other starts. Score: (ours - best) / (neutral - best);
 where the best is hardly better than the neutral face (mouthClose of a shut jaw asks for nothing), by .1 mm instead, so
-that what moves without being asked counts.
-
-Slopes: each of the 52 shapes at a half and at full strength: done on asked, along what is asked and over the landmarks
-it moves. Beside it the largest slope the simulator can give, at most 1: of the optimum, and of commands pushed from
-there as far along what is asked as they go. Slow: ten minutes on two free cores. `--known` searches for no optimum: it takes the
-best commands and the largest slopes of the last whole run, or ours where that is better.
+that what moves without being asked counts. Slopes: bench/slopes.py. Slow: nine minutes of one free core. `--known` searches for
+no optimum: it takes the best commands of the last whole run, or ours where that is better.
 """
 
 import argparse
@@ -27,10 +23,9 @@ from rich.table import Table
 from scipy.optimize import lsq_linear
 
 from animaface.calibration import folder
-from animaface.calibration.check import expressions
+from animaface.calibration.check import expressions, held
 from animaface.calibration.paths import Body, babbling_path
 from animaface.robot.config import ActuatorConfig, FaceConfig, load_face
-from animaface.robot.face.arkit import ARKIT_NAMES
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.expressions import random_expressions
 from animaface.selfmodel.retarget import Retarget
@@ -49,9 +44,9 @@ _UPPER = ("lids", "brows")
 class Face:
     """The simulated body without its servos' bus: settle at commands, look at the truth."""
 
-    def __init__(self, config: FaceConfig) -> None:
+    def __init__(self, config: FaceConfig, seed: int) -> None:
         self.config, self.body = config, Body.of(config)
-        self._sim = SimFace(config, seed=0, timestep_s=0.004)
+        self._sim = SimFace(config, seed=seed, timestep_s=0.004)
         self._actuators = list(config.actuators.values())
         self._now_s = 0.0
 
@@ -106,12 +101,14 @@ class Job:
     starts: Array
     face: str
     known_u: Array | None = None
+    seed: int = 0
+    """Of the simulated face."""
 
 
 def solve(job: Job) -> dict[str, Any]:
     """Errors in mm: ours, at neutral, and the best found."""
-    face = Face(load_face(job.face))
-    groups, upper = _groups(face.body), _upper(job.target)
+    face = Face(load_face(job.face), job.seed)
+    groups, upper = groups_of(face.body), upper_of(job.target)
 
     def error(y: Array) -> float:
         return float(1e3 * np.sqrt(((y - job.target) ** 2).sum() / 478))
@@ -141,80 +138,15 @@ def solve(job: Job) -> dict[str, Any]:
             "score": (ours - best) / max(neutral - best, _LEAST_MM), "best_u": best_u.round(4).tolist()}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Push:
-    """A shape at its strengths: what is asked [K, 478 * 3] and our commands [K, N]; the last one is full strength."""
-
-    name: str
-    targets: Array
-    ours: Array
-    face: str
-    known: dict[str, Any] | None = None
-
-
-def push(job: Push) -> dict[str, Any]:
-    """Slope of done on asked, of the optimum, and the largest of any command that was tried."""
-    face = Face(load_face(job.face))
-    full = job.targets[-1]
-    groups, upper = _groups(face.body), _upper(full)
-    rest = face.from_neutral(face.body.neutral_u)
-    asked = job.targets - rest
-    size = np.linalg.norm(asked[-1].reshape(478, 3), axis=1)
-    moving = np.repeat(size > max(0.15 * float(size.max()), 3e-4), 3)
-    way = np.where(moving, asked[-1], 0.0)
-    done = np.stack([face.from_neutral(u) for u in job.ours]) - rest
-    slope = float((done * asked)[:, moving].sum() / (asked[:, moving] ** 2).sum())
-
-    if job.known is not None:
-        return {
-            "name": job.name,
-            "slope": slope,
-            "best": job.known["best"],
-            "largest": max(slope, job.known["largest"]),
-        }
-
-    def along(u: Array) -> float:
-        return float((face.from_neutral(u) - rest) @ way / (way @ way))
-
-    found = solve(Job(job.name, full, np.stack([job.ours[-1], face.body.neutral_u]), job.face))
-    u = np.array(found["best_u"])
-    best = here = along(u)
-    for _ in range(2):
-        if here >= 1.0:
-            break
-        base = face.hold(u, 0.4)
-        gain = face.jacobian(u, base, groups, upper).T @ way
-        tried = [face.body.limits.made_legal((u + s * np.sign(gain) * (np.abs(gain) > 0.1 * np.abs(gain).max()))[None])[0]
-                 for s in (1.0, 0.4, 0.15)]  # fmt: skip
-        slopes = [along(t) for t in tried]
-        if max(slopes) <= here:
-            break
-        u, here = tried[int(np.argmax(slopes))], max(slopes)
-    return {"name": job.name, "slope": slope, "best": best, "largest": max(slope, here)}
-
-
-def pushes(config: FaceConfig, calibration: Path) -> list[Push]:
-    """Every shape that moves a landmark, by the run-time inverse."""
-    neutral_m = 1e-3 * np.array(folder.load(calibration, config)["neutral_mm"])
-    retarget, inverse = Retarget(default_rig(), neutral_m), FaceInverse.load(calibration / "inverse.onnx")
-    out = []
-    for name, value in zip(*expressions(ARKIT_NAMES), strict=True):
-        asked = np.array([0.5, 1.0])[:, None] * value
-        targets = retarget.landmarks_m(asked)
-        if np.abs(targets[1] - neutral_m).max() > _LEAST_MM * 1e-3:
-            ours = np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in asked])
-            out.append(Push(name, targets.reshape(2, -1), ours, config.id))
-    return out
-
-
-def _upper(landmarks: Array) -> NDArray[np.bool_]:
+def upper_of(landmarks: Array) -> NDArray[np.bool_]:
     """[478] whether each of landmarks [478 * 3] belongs to the upper face: brows, lids, eyes."""
     upper = landmarks.reshape(478, 3)[:, 1] > 0.012
     upper[468:] = True
     return np.asarray(upper, dtype=bool)
 
 
-def _groups(body: Body) -> list[list[int]]:
+def groups_of(body: Body) -> list[list[int]]:
+    """Which actuators may be tried at once: one above and one below the nose."""
     upper = [i for r in _UPPER for i in body.regions.get(r, ())]
     neck = set(body.regions.get("neck", ())) | set(body.regions.get("tongue", ()))
     lower = [i for i in range(len(body.neutral_u)) if i not in upper and i not in neck]
@@ -245,9 +177,9 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
     mixed = mixed[np.abs(mixed[:, :52]).sum(axis=1) > 0.5][: count - reachable - len(pick)]
     asked = np.concatenate([values[pick], mixed])
     asked[:, 52:] = 0.0
-    ours = np.stack([inverse.solve(np.repeat(v[None], 3, axis=0))[1] for v in asked])
+    ours = held(inverse, asked)
     out = [
-        Job(name, target.ravel(), _starts(u, hand(v), body, random), config.id)
+        Job(name, target.ravel(), _starts(u, hand(v), body, random), config.id, seed=seed)
         for name, target, u, v in zip([*(names[i] for i in pick), *(f"mixed {k}" for k in range(len(mixed)))],
                                       retarget.landmarks_m(asked), ours, asked, strict=True)
     ]  # fmt: skip
@@ -255,7 +187,7 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
     poses = path[random.choice(len(path), reachable, replace=False)]
     for i in body.regions.get("neck", ()):
         poses[:, i] = body.neutral_u[i]
-    face = Face(config)
+    face = Face(config, seed)
     seen = np.stack([face.from_neutral(u) for u in poses])
     solver = load_learned(calibration, neutral_m, config).solver(config)
     targets = solver.objective.targets(seen.reshape(-1, 478, 3), np.zeros((reachable, 3)))
@@ -263,37 +195,24 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
         targets, np.tile(body.neutral_u, (reachable, 1)), SolveOptions(steps=250, extra_starts=3)
     )
     out += [
-        Job(f"reachable {k}", seen[k], _starts(found[k], poses[k], body, random), config.id)
+        Job(f"reachable {k}", seen[k], _starts(found[k], poses[k], body, random), config.id, seed=seed)
         for k in range(reachable)
     ]
     return out
 
 
-def with_known(todo: list[Job], shapes: list[Push]) -> tuple[list[Job], list[Push]]:
+def with_known(todo: list[Job]) -> list[Job]:
     """The same with what the last whole run found; SystemExit where it had other targets."""
     last = json.loads(OUT.read_text(encoding="utf-8"))
     best_u = {row["name"]: np.array(row["best_u"]) for row in last["targets"]}
-    slopes = {row["name"]: row for row in last["slopes"]}
-    if unknown := [j.name for j in todo if j.name not in best_u] + [
-        p.name for p in shapes if p.name not in slopes
-    ]:
+    if unknown := [j.name for j in todo if j.name not in best_u]:
         raise SystemExit(f"--known: the last run had no {unknown[0]}; run it whole first, without --known")
-    return [replace(j, known_u=best_u[j.name]) for j in todo], [
-        replace(p, known=slopes[p.name]) for p in shapes
-    ]
+    return [replace(j, known_u=best_u[j.name]) for j in todo]
 
 
 def _starts(ours: Array, other: Array, body: Body, random: np.random.Generator) -> Array:
     wild = body.limits.made_legal(random.random((1, len(ours))))[0]
     return np.stack([ours, body.neutral_u, other, 0.5 * (ours + wild)])
-
-
-def of_slopes(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How many shapes have nine tenths of what can be had; nobody needs more than was asked."""
-    of_best = np.array([min(r["slope"], 1.0) / min(max(r["best"], 1e-3), 1.0) for r in rows])
-    of_largest = np.array([min(r["slope"], 1.0) / min(max(r["largest"], 1e-3), 1.0) for r in rows])
-    return {"n": len(rows), "enough": int((of_best >= 0.9).sum()), "least": float(of_best.min()),
-            "enough of largest": int((of_largest >= 0.9).sum()), "least of largest": float(of_largest.min())}  # fmt: skip
 
 
 def main() -> None:
@@ -302,10 +221,10 @@ def main() -> None:
     parser.add_argument("--face", default="hybrid")
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--targets", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated face, and of the targets")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--no-slopes", action="store_true", help="scores only")
     parser.add_argument("--known", action="store_true", help="optima of the last whole run, in the results")
+    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     if args.targets < 3:
         parser.error(
@@ -313,23 +232,15 @@ def main() -> None:
         )
     config, console = load_face(args.face), Console()
     calibration = args.calibration or folder.shipped_folder(config.id)
-    todo, shapes = (
-        jobs(config, calibration, args.targets, args.seed),
-        [] if args.no_slopes else pushes(config, calibration),
-    )
+    todo = jobs(config, calibration, args.targets, args.seed)
     if args.known:
-        todo, shapes = with_known(todo, shapes)
+        todo = with_known(todo)
     with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
         rows = []
         for row in pool.imap(solve, todo):
             rows.append(row)
             console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
                           f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
-        slopes = []
-        for found in pool.imap(push, shapes):
-            slopes.append(found)
-            console.print(f"{found['name']:24s} slope {found['slope']:.2f}, of the best {found['best']:.2f}, largest "
-                          f"{found['largest']:.2f}", highlight=False)  # fmt: skip
     table = Table(title=f"inverse of {config.id}: (ours - best) / (neutral - best)")
     for column in ("targets", "n", "mean", "median", "p95"):
         table.add_column(column)
@@ -345,19 +256,14 @@ def main() -> None:
         }
         table.add_row(kind, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in summary[kind].values()))
     console.print(table)
-    if slopes:
-        summary["slopes"] = told = of_slopes(slopes)
-        console.print(f"slopes of {told['n']} shapes against the best's: {told['enough']} at .9 and more, least "
-                      f"{told['least']:.2f}; against the largest: {told['enough of largest']}", highlight=False)  # fmt: skip
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(
+    args.out.write_text(
         json.dumps(
             {
                 "face": config.id,
+                "seed": args.seed,
                 "optima": "of the run before" if args.known else "searched",
                 "summary": summary,
                 "targets": rows,
-                "slopes": slopes,
             },
             indent=1,
         )

@@ -7,16 +7,23 @@ of the motion that was asked. Two kinds of targets:
 - performed: what this face showed when the hand map drove it through the take. All of it can be reached, so what is left
   is the error of the one who tries. Ours: the gradient inverse for whole takes.
 - shapes: the take's blendshapes in this face's size. Much of that no command can reach, for anybody. Ours: the inverse that
-  runs in `play`.
+  runs in `play`, and the gradient inverse for whole takes beside it. Floor: whole takes solved for distance alone, then
+  again with what the truth showed to be left, twice; the least that anybody got. Excess: what is above the floor.
 
-Beside ours, on the same 2,000 poses: the photo whose landmarks are nearest to the frame's target, and a direct network
-landmarks -> commands. All send each command ahead by its actuator's lag. About five minutes of one core.
+The rivals learn from the same 2,000 photos as ours: the photo whose landmarks are nearest to the frame's target, and a direct network
+landmarks -> commands.
+
+- as published (EMO): the command that stood when the photo was taken; sent frame by frame;
+- settled: where the actuators were in the photo, as if each had been taken of a face at rest; sent frame by frame;
+- with our lags: the same, each command sent ahead by its actuator's lag as ours are.
+
+About ten minutes of one core.
 """
 
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +48,8 @@ from animaface.robot.handmap import HandMap
 from animaface.robot.robot import Robot
 from animaface.selfmodel.expressions import spoken_take
 from animaface.selfmodel.history import TICK_S
-from animaface.selfmodel.inverse import SolveOptions
+from animaface.selfmodel.inverse import SolveOptions, Solver
+from animaface.selfmodel.objective import Weights
 from animaface.selfmodel.runtime import FaceInverse
 
 OUT = Path(__file__).resolve().parent / "results" / "rollout.json"
@@ -97,17 +105,24 @@ def direct(q: Array, seen_m: Array, seed: int) -> Callable[[Array], Array]:
 
 @dataclass(frozen=True)
 class Rivals:
-    """What others would send for targets[T, 478, 3]: positions [T, N], from the same photos."""
+    """What others would send for targets[T, 478, 3], from the same photos: where actuators were (q), what was commanded (u)."""
 
     q: Array
+    u: Array
     seen_m: Array
-    network: Callable[[Array], Array]
+    to_q: Callable[[Array], Array]
+    to_u: Callable[[Array], Array]
 
-    def answers(self, targets_m: Array) -> dict[str, Array]:
-        """By name."""
+    def paths(self, targets_m: Array, lag_s: Array) -> dict[str, Array]:
+        """[T, N] at TICK_S, by name."""
+        none = np.zeros_like(lag_s)
+        photo, net = nearest(self.q, self.seen_m, targets_m), self.to_q(targets_m)
         return {
-            "nearest photo": nearest(self.q, self.seen_m, targets_m),
-            "direct network": self.network(targets_m),
+            "nearest photo, as published": ahead(nearest(self.u, self.seen_m, targets_m), none),
+            "nearest photo with our lags": ahead(photo, lag_s),
+            "direct network, as published": ahead(self.to_u(targets_m), none),
+            "direct network, settled": ahead(net, none),
+            "direct network with our lags": ahead(net, lag_s),
         }
 
 
@@ -152,26 +167,66 @@ def roll_out(config: FaceConfig, where: Path, poses: int, takes: int, seed: int)
         hand = HandMap(config)
         shown = [_even(stage.perform(ahead(np.asarray(hand(t.values)), lag_s))) for t in spoken]
         shapes = [Target(learned.retarget().landmarks_m(t.values), t.values[:, HEAD_SLICE]) for t in spoken]
+        solver = learned.solver(config)
         ours = {
-            "performed": [ahead(u, lag_s) for u in _solve(learned, config, shown)],
-            "shapes": [trajectory(inverse, lag_s, t.values) for t in spoken],
+            "performed": {"ours": [ahead(u, lag_s) for u in _solve(solver, shown)]},
+            "shapes": {
+                "ours": [trajectory(inverse, lag_s, t.values) for t in spoken],
+                "ours, whole takes": [ahead(u, lag_s) for u in _solve(solver, shapes)],
+            },
         }
         found: dict[str, Any] = {}
         for kind, targets in (("performed", shown), ("shapes", shapes)):
-            done: dict[str, list[Recording]] = {}
-            for target, path in zip(targets, ours[kind], strict=True):
-                done.setdefault("ours", []).append(stage.perform(path))
-                for who, u in rivals.answers(target.landmarks_m).items():
-                    done.setdefault(who, []).append(stage.perform(ahead(u, lag_s)))
-            found[kind] = {who: _errors(rows, targets, learned.neutral_m) for who, rows in done.items()}
+            paths = dict(ours[kind])
+            for target in targets:
+                for who, path in rivals.paths(target.landmarks_m, lag_s).items():
+                    paths.setdefault(who, []).append(path)
+            found[kind] = {
+                who: _errors([stage.perform(p) for p in rows], targets, learned.neutral_m)
+                for who, rows in paths.items()
+            }
+        tried = _floor(stage, learned, config, shapes, lag_s)
+        found["shapes"]["floor"] = min(
+            [*tried, *found["shapes"].values()], key=lambda row: float(row["relative"])
+        )
+        for row in found["shapes"].values():
+            row["excess"] = row["relative"] - found["shapes"]["floor"]["relative"]
     return found
+
+
+def _floor(
+    stage: Stage, learned: Learned, config: FaceConfig, targets: list[Target], lag_s: Array
+) -> list[dict[str, Any]]:
+    """Errors of takes solved for distance alone, then corrected by what the truth shows, twice."""
+    distance = Weights(lips=1.0, eyes=1.0, brows=1.0, gap=0.0, spoken_gap=0.0, closure=0.0, doubt=0.0, shrunk=0.0, effort=0.0)  # fmt: skip
+    solver = learned.solver(config, distance)
+    wanted, start, out = targets, None, []
+    for _ in range(3):
+        start = _solve(solver, wanted, start)
+        seen = [stage.perform(ahead(u, lag_s)) for u in start]
+        out.append(_errors(seen, targets, learned.neutral_m))
+        wanted = [_without(t, _wrong(learned, s)) for t, s in zip(targets, seen, strict=True)]
+    return out
+
+
+def _wrong(learned: Learned, seen: Recording) -> Array:
+    """[T, 478, 3] m at 60 Hz by how much the truth is off the self-model."""
+    told = replace(seen, landmarks_m=learned.model.predict(learned.inputs(seen))[0])
+    return _even(seen).landmarks_m - _even(told).landmarks_m
+
+
+def _without(target: Target, wrong: Array) -> Target:
+    """The target as the self-model must see it to be right."""
+    held = wrong[np.minimum(np.arange(len(target.landmarks_m)), len(wrong) - 1)]
+    return Target(target.landmarks_m - held, target.head_rad)
 
 
 def _learn(stage: Stage, learned: Learned, poses: int, seed: int) -> Rivals:
     hz = Options().frame_hz
     photos = stage.eye.record(babbling_path(stage.body, poses / hz, seed), frame_hz=hz)
-    q = photos.at_frames(learned.response.follow(photos.u))
-    return Rivals(q, photos.landmarks_m, direct(q, photos.landmarks_m, seed))
+    q, u = photos.at_frames(learned.response.follow(photos.u)), photos.at_frames(photos.u)
+    seen_m = photos.landmarks_m
+    return Rivals(q, u, seen_m, direct(q, seen_m, seed), direct(u, seen_m, seed))
 
 
 def _even(seen: Recording) -> Target:
@@ -183,18 +238,18 @@ def _even(seen: Recording) -> Target:
     return Target(even[:, :-3].reshape(len(grid), -1, 3), even[:, -3:])
 
 
-def _solve(learned: Learned, config: FaceConfig, targets: list[Target]) -> Array:
-    """[takes, T, N] by gradient through the self-model: pose after pose from neutral, then whole takes."""
-    solver, frames = learned.solver(config), min(len(t.landmarks_m) for t in targets)
+def _solve(solver: Solver, targets: list[Target], start: Array | None = None) -> Array:
+    """[takes, T, N] by gradient through the self-model, from key poses or from `start`."""
+    frames = min(len(t.landmarks_m) for t in targets)
     goal = solver.objective.targets(
         np.concatenate([t.landmarks_m[:frames] for t in targets]),
         np.concatenate([t.head_rad[:frames] for t in targets]),
     )
-    start = np.tile(solver.limits.neutral_u, (len(targets) * frames, 1))
-    poses = solver.solve_poses(goal, start, SolveOptions(steps=80))
-    return solver.solve_takes(
-        goal, poses.reshape(len(targets), frames, -1), SolveOptions(steps=100, rate=0.02)
-    )
+    if start is None:
+        return solver.solve_takes(
+            goal, solver.takes_by_key_frames(goal, len(targets)), SolveOptions(60, 0.02, newton=14)
+        )
+    return solver.solve_takes(goal, start, SolveOptions(0, newton=6))
 
 
 def _errors(rows: list[Recording], targets: list[Target], neutral_m: Array) -> dict[str, Any]:
@@ -225,6 +280,7 @@ def main() -> None:
     parser.add_argument("--poses", type=int, default=2000)
     parser.add_argument("--takes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--quick", action="store_true", help="400 poses, three takes, nothing is kept")
     args = parser.parse_args()
     config, (poses, takes) = load_face(args.face), (400, 3) if args.quick else (args.poses, args.takes)
@@ -232,16 +288,21 @@ def main() -> None:
     found = roll_out(config, where, poses, takes, args.seed)
     for kind, rows in found.items():
         table = Table(title=f"{takes} spoken takes on {config.id}, {kind}: rms distance from the target")
-        for column in ("who", "mm", "share of the motion", "lip gap's correlation"):
+        for column in ("who", "mm", "share of the motion", "above the floor", "lip gap's correlation"):
             table.add_column(column)
         for who, row in rows.items():
+            above = f"{row['excess']:.3f}" if "excess" in row else ""
             table.add_row(
-                who, f"{row['error_mm']:.2f}", f"{row['relative']:.3f}", f"{row['gap_correlation']:.3f}"
+                who,
+                f"{row['error_mm']:.2f}",
+                f"{row['relative']:.3f}",
+                above,
+                f"{row['gap_correlation']:.3f}",
             )
         Console().print(table)
     if not args.quick:
         facts = {"face": config.id, "seed": args.seed, "takes": takes, "poses": poses, **found}
-        OUT.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        args.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from animaface.selfmodel.export import import_self_model
 from animaface.selfmodel.history import History, Response
 from animaface.selfmodel.inverse import Solver
 from animaface.selfmodel.network import SelfModel, Shape
-from animaface.selfmodel.objective import Objective
+from animaface.selfmodel.objective import Objective, Weights
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.skin import skin_curves
@@ -45,12 +45,12 @@ class Learned:
         """Network inputs [F, ...] at the frames of a recording."""
         return recording.at_frames(self.history.inputs(self.response.follow(recording.u)))
 
-    def solver(self, config: FaceConfig) -> Solver:
-        """A solver for this face."""
+    def solver(self, config: FaceConfig, weights: Weights | None = None) -> Solver:
+        """A solver for this face; other `weights` make other commands good."""
         limits = command_limits(config)
         stands = self.model.asked(torch.as_tensor(limits.neutral_u)).double().numpy()
         limits = replace(limits, neutral_u=np.clip(stands, 0.0, 1.0))  # a slipped horn rests somewhere else
-        objective = Objective(self.model, self.history, limits, self.neutral_m)
+        objective = Objective(self.model, self.history, limits, self.neutral_m, weights)
         return Solver(objective, self.response, self.observed)
 
     def retarget(self) -> Retarget:

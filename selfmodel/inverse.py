@@ -14,20 +14,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
+from animaface.selfmodel import newton
 from animaface.selfmodel.history import History, Response, along_skin, shifted
 from animaface.selfmodel.objective import Objective, Targets
 
 Array = NDArray[np.float64]
+_DAMPING = 0.02
+"""mm^2 per squared range: twice what effort costs, and a little against actuators that move next to nothing."""
+
+_KEY_EVERY = 4
+"""Frames between the poses that a take begins with."""
 
 
 @dataclass(frozen=True)
 class SolveOptions:
-    """steps of Adam, its first rate in ranges, random starts beside the given one, seed."""
+    """steps of Adam, its first rate in ranges, random starts beside the given one, seed. Whole takes go on by `newton`
+    Gauss-Newton steps, each of which costs about as much as ten of Adam."""
 
     steps: int = 160
     rate: float = 0.06
     extra_starts: int = 0
     seed: int = 0
+    newton: int = 8
 
 
 class Solver:
@@ -80,6 +88,24 @@ class Solver:
                 z.clamp_(0.0, 1.0)
         return (self._free * (z @ ties) + (1.0 - self._free) * start).detach()
 
+    def takes_by_key_frames(self, targets: Targets, takes: int, options: SolveOptions | None = None) -> Array:
+        """[takes, T, N] commands to begin `solve_takes` with: every few frames a pose from neutral, straight lines between.
+
+        Solved pose by pose, a cable may start slack in one frame and pulled in the next, as its neighbours happen to make up
+        for it; several starts each and fewer frames cost the same and end at better takes.
+        """
+        frames = len(targets.point) // takes
+        keys = np.unique(np.append(np.arange(0, frames, _KEY_EVERY), frames - 1))
+        at = (np.arange(takes)[:, None] * frames + keys).ravel()
+        start = np.tile(self.limits.neutral_u, (len(at), 1))
+        chosen = options or SolveOptions(steps=80, extra_starts=2)
+        poses = self.solve_poses(targets.pick(torch.as_tensor(at)), start, chosen).reshape(
+            takes, len(keys), -1
+        )
+        low = np.clip(np.searchsorted(keys, np.arange(frames), side="right") - 1, 0, len(keys) - 2)
+        share = ((np.arange(frames) - keys[low]) / (keys[low + 1] - keys[low]))[:, None]
+        return np.asarray((1.0 - share) * poses[:, low] + share * poses[:, low + 1])
+
     def solve_takes(self, targets: Targets, start_u: Array, options: SolveOptions | None = None) -> Array:
         """start_u[B, T, N] at 60 Hz and targets of B * T frames (take after take) -> commands [B, T, N]."""
         o = options or SolveOptions(rate=0.02)
@@ -87,7 +113,7 @@ class Solver:
         ties, start = self._ties, torch.as_tensor(start_u, dtype=torch.float32)
         z = (start @ ties.T / ties.sum(dim=1)).clone().requires_grad_(True)
         optimiser = torch.optim.Adam([z], lr=o.rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, o.steps, 0.05 * o.rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(o.steps, 1), 0.05 * o.rate)
         for _ in range(o.steps):
             u = self._free * (z @ ties) + (1.0 - self._free) * start
             loss = self.take_loss(u, targets).mean()
@@ -97,8 +123,48 @@ class Solver:
             schedule.step()
             with torch.no_grad():
                 z.clamp_(0.0, 1.0)
-        found = (self._free * (z @ ties) + (1.0 - self._free) * start).detach().double().numpy()
+        found = self._newton(z.detach(), start, targets, o.newton).double().numpy()
         return self.limits.made_legal(found.reshape(-1, n)).reshape(b, t, n)
+
+    def _newton(self, z: Tensor, start: Tensor, targets: Targets, steps: int) -> Tensor:
+        """Commands [B, T, N] of free numbers z[B, T, M], after Gauss-Newton steps that each make a take better or leave it."""
+
+        def commands(z: Tensor) -> Tensor:
+            return self._free * (z @ self._ties) + (1.0 - self._free) * start
+
+        def cost(z: Tensor) -> Tensor:
+            return self.take_loss(commands(z), targets).view(z.shape[:2]).sum(dim=1)
+
+        frames = torch.zeros(0)
+        for k in range(steps):
+            at = z.clone().requires_grad_(True)
+            (slope,) = torch.autograd.grad(cost(at).sum(), at)
+            held = ((z <= 0.0) & (slope > 0.0)) | ((z >= 1.0) & (slope < 0.0))
+            if k % 2 == 0:  # they cost more than all the rest, and change little from one step to the next
+                frames = self._frame_matrices(commands(z), targets)
+            product = self._second_derivatives(commands(z), frames, held)
+            step = newton.conjugate_gradients(product, torch.where(held, 0.0, -slope))
+            z = newton.best_along(z, step, cost, lambda z: z.clamp(0.0, 1.0))
+        return commands(z)
+
+    def _frame_matrices(self, u: Tensor, targets: Targets) -> Tensor:
+        b, t, n = u.shape
+        x = self._memory.inputs(u).reshape(b * t, -1)
+        found = newton.frame_matrices(lambda x: self.objective.residuals(x, targets), x, self._free)
+        return found.view(b, t, n, n)
+
+    def _second_derivatives(self, u: Tensor, frames: Tensor, held: Tensor) -> newton.Product:
+        """Of the loss at commands u[B, T, N], for free numbers [B, T, M] of which `held` stay; as far as Gauss-Newton goes."""
+        follow, _ = self._memory.operators(u.shape[1], u.shape[2])
+        motion = newton.curvature(self._motion_cost, u)
+
+        def product(v: Tensor) -> Tensor:
+            du = self._free * (torch.where(held, 0.0, v) @ self._ties)
+            q = torch.einsum("btnm,btm->btn", frames, torch.einsum("nts,bsn->btn", follow, du))
+            out = torch.einsum("nts,btn->bsn", follow, q) + motion(du) + _DAMPING * du
+            return torch.where(held, v, (self._free * out) @ self._ties.T)
+
+        return product
 
     def take_loss(self, u: Tensor, targets: Targets, shake: Tensor | None = None) -> Tensor:
         """[B * T] of trajectories u[B, T, N]; `shake` [B, 1, N]: a disturbance under which lips must still meet."""
@@ -135,14 +201,14 @@ class Memory:
 
     def inputs(self, u: Tensor) -> Tensor:
         """u[B, T, N] -> [B, T, F]."""
-        follow, slow = self._operators(u.shape[1], u.shape[2])
+        follow, slow = self.operators(u.shape[1], u.shape[2])
         q = torch.einsum("nts,bsn->btn", follow, u)
         parts = [q, *_plays(q, self._history.play)]
         drawn = along_skin(q, self._skin)
         parts += [drawn - torch.einsum("ts,bsn->btn", s, drawn) for s in slow]
         return torch.cat(parts, dim=2)
 
-    def _operators(self, frames: int, n: int) -> tuple[Tensor, list[Tensor]]:
+    def operators(self, frames: int, n: int) -> tuple[Tensor, list[Tensor]]:
         """Lag and creep are linear in time: as matrices [N, T, T] and [T, T], made once per length."""
         if frames not in self._made:
             tick = 1.0 / FRAME_RATE_HZ

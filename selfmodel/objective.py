@@ -142,6 +142,14 @@ class Objective:
             out = out + w.collision * (torch.relu(u @ self._rows.T - self._most + 0.01) ** 2).sum(dim=1)
         return out
 
+    def residuals(self, inputs: Tensor, t: Targets) -> Tensor:
+        """[B, R] mm of network inputs [B, F], as in speech: the sum of their squares is the loss but for effort, doubt, collisions."""
+        w, c = self.weights, self.model(inputs)
+        off = c @ self.chol - t.point
+        short = self.short(off, t.point - self._at_rest).clamp(min=1e-12).sqrt()
+        gap_error = (w.spoken_gap / len(LIP_GAP_PAIRS)) ** 0.5 * (self.gaps_m(c) - t.gap) * _MM
+        return torch.cat([off, short.unsqueeze(1), gap_error], dim=1)
+
     def short(self, off: Tensor, way: Tensor) -> Tensor:
         """[B] what falling short costs beside the distance: off[B, rows] from the target, along the `way` to it from rest."""
         missing = torch.relu(-(off * way).sum(dim=1))
