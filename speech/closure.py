@@ -110,25 +110,26 @@ class ClosureLayer:
         """values[K, 55], phones now [K, P], touch[K, 2] of lips and teeth -> values[K, 55] that keep the rules."""
         out = values.astype(np.float32, copy=True)
         np.maximum(out[:, :_N_SHAPES], 0.0, out=out[:, :_N_SHAPES])
-        rows = out[:, _TOUCHED].tolist()
-        for row, (lips, teeth), vowel in zip(rows, touch.tolist(), (now @ _IS_OPEN).tolist(), strict=True):
+        told = zip(out, touch.tolist(), (now @ _IS_OPEN).tolist(), strict=True)
+        for frame, (lips, teeth), vowel in told:
             seal = self._seal.step(lips)
             bite = self._teeth.step(teeth) * (1.0 - seal)
-            self._kept(row, seal, bite, vowel, self.settings.sealed_gap * (1.0 - lips))
-        out[:, _TOUCHED] = rows
+            row = frame[_TOUCHED].tolist()
+            if self._kept(row, seal, bite, vowel, self.settings.sealed_gap * (1.0 - lips)):
+                frame[_TOUCHED] = row
         return out
 
-    def _kept(self, row: list[float], seal: float, bite: float, vowel: float, sealed_gap: float) -> None:
-        """Hold the rules in one frame's row (in the order of _TOUCHED), in place.
+    def _kept(self, row: list[float], seal: float, bite: float, vowel: float, sealed_gap: float) -> bool:
+        """Hold the rules in one frame's row (in the order of _TOUCHED), in place; True where that changed it.
 
         A sure seal is deeper than a doubtful one, as a real b is deeper than a narrow n.
         """
         s = self.settings
-        lack = vowel * s.open_vowel_gap * (1.0 - seal) * (1.0 - bite) - (row[0] - row[1])
-        if lack > 0.0:
-            from_close = min(lack, row[1])
+        lack_of_vowel = vowel * s.open_vowel_gap * (1.0 - seal) * (1.0 - bite) - (row[0] - row[1])
+        if lack_of_vowel > 0.0:
+            from_close = min(lack_of_vowel, row[1])
             row[1] -= from_close
-            row[0] += lack - from_close
+            row[0] += lack_of_vowel - from_close
         if bite > 0.0:
             row[0] -= bite * max(row[0] - s.teeth_jaw, 0.0)
             row[1] += bite * max(row[0] - row[1] - s.teeth_gap, 0.0)
@@ -142,3 +143,4 @@ class ClosureLayer:
             row[1] += (1.0 - s.sealed_by_jaw) * lack
             row[2:6] = [x - seal * max(x - s.sealed_lift, 0.0) for x in row[2:6]]
             row[6] *= 1.0 - seal
+        return lack_of_vowel > 0.0 or bite > 0.0 or seal > 0.0

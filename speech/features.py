@@ -21,6 +21,7 @@ N_MELS: Final = 40
 N_FEATURES: Final = N_MELS * SUB_FRAMES
 _WINDOW = 400  # samples, 25 ms
 _FFT = 512
+_BINS = _FFT // 2 + 1
 _FIRST_END = (
     506  # sub-frame j ends at j * 400 / 3 + 506: the second one of frame n at n * 800 / 3 + 640 or before
 )
@@ -43,14 +44,14 @@ def samples_for_frame(n: int) -> int:
 
 
 def mel_filters() -> NDArray[np.float64]:
-    """[N_MELS, _FFT // 2 + 1] triangles, even on the mel scale (HTK's formula), each of unit area."""
+    """[N_MELS, _BINS] triangles, even on the mel scale (HTK's formula), each of unit area."""
 
     def mel(hz: float) -> float:
         return float(2595.0 * np.log10(1.0 + hz / 700.0))
 
     edges_mel = np.linspace(mel(_LOW_HZ), mel(_HIGH_HZ), N_MELS + 2)
     edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
-    bins = np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / _FFT
+    bins = np.arange(_BINS) * SAMPLE_RATE_HZ / _FFT
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.clip(np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)), 0.0, None)
     filters: NDArray[np.float64] = triangles / np.maximum(triangles.sum(axis=1, keepdims=True), 1e-12)
@@ -129,10 +130,10 @@ def _bounded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _log_mel(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
-    """[K, 400] sound -> ([K, N_MELS] dB, [K] energy in dB), both 0 for a full-scale square wave or so."""
+    """[SUB_FRAMES * K, 400] sound -> ([same, N_MELS] dB, energies in dB), both 0 for a full-scale square wave or so."""
     parts = np.fft.rfft(windows * _HANN, _FFT).view(np.float32)  # real and imaginary ones in turn
-    # row by row: one row's sum must not depend on how many rows there are
-    mels = ((parts * parts)[:, None] @ _FILTERS_OF_PARTS)[:, 0]
+    # frame by frame: one frame's sum must not depend on how many frames there are
+    mels = ((parts * parts).reshape(-1, SUB_FRAMES, 2 * _BINS) @ _FILTERS_OF_PARTS).reshape(-1, N_MELS)
     energy = [10.0 * math.log10(float(np.vdot(w, w)) / _WINDOW + _POWER_FLOOR) for w in windows]
     return np.float32(10.0) * np.log10(mels + np.float32(_POWER_FLOOR)), energy
 
