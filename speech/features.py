@@ -63,6 +63,7 @@ _FILTERS_OF_PARTS = np.repeat(mel_filters().T / float((_HANN**2).sum()), 2, axis
 _ROOM = 8 * _WINDOW
 """Samples that a stream has room for, until longer chunks come."""
 _LOUDEST = 4.0
+_QUIET_FRAMES: Final = 30
 
 
 @dataclass
@@ -144,3 +145,8 @@ def features_of(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     missing = max(0, samples_for_frame(count - 1) - len(samples))
     padded = np.concatenate([np.asarray(samples, np.float32), np.zeros(missing, np.float32)])
     return FeatureStream().push(padded)[:count]
+
+
+def quiet_features() -> NDArray[np.float32]:
+    """[30, N_FEATURES] of silence: what a network has heard before the first sound."""
+    return features_of(np.zeros(SAMPLE_RATE_HZ // 2, np.float32))[:_QUIET_FRAMES]

@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from animaface.robot.face.arkit import CHANNEL_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import ConfigError, unknown_name
 from animaface.robot.face.providers import providers
-from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ
+from animaface.speech.features import LOOK_AHEAD_S, N_FEATURES, SAMPLE_RATE_HZ, quiet_features
 from animaface.speech.phones import PHONES
 
 FORMAT: Final = "animaface-speech-2"
@@ -70,9 +70,21 @@ class SpeechNetwork:
             x.name: x.shape[1] for x in (*self.session.get_inputs(), *self.session.get_outputs())
         }
 
+        self._quiet = self._after_silence()
+
     def initial_state(self) -> dict[str, Array]:
-        """The state before any sound."""
-        return {name: np.zeros((1, self.sizes[name]), np.float32) for name in STATES}
+        """The state before any sound: half a second of silence has been heard.
+
+        A training's rows begin anywhere, so from a state of zeros the mouth stands ajar until it has heard something.
+        """
+        return {name: x.copy() for name, x in self._quiet.items()}
+
+    def _after_silence(self) -> dict[str, Array]:
+        state = {name: np.zeros((1, self.sizes[name]), np.float32) for name in STATES}
+        for row in quiet_features():
+            told = self.session.run([f"next_{n}" for n in STATES], {"features": row[None], **state})
+            state = dict(zip(STATES, told, strict=True))
+        return state
 
 
 def _metadata(session: ort.InferenceSession, path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from animaface.speech.features import quiet_features
 from animaface.speech.train.dataset import CHANNELS, LEARNED, Example, example, hearing_ahead
 from animaface.speech.train.grid import GridSpeaker
 from animaface.speech.train.model import SpeechNet
@@ -43,7 +44,8 @@ class Heard:
     def of(cls, net: SpeechNet, mean: Array, sd: Array, clip: Example) -> "Heard":
         """By a network whose outputs are not scaled yet."""
         with torch.no_grad():
-            curves = net(torch.from_numpy(clip.features)[None], *net.initial(1))[0]
+            _, _, *quiet = net(torch.from_numpy(quiet_features())[None], *net.initial(1))
+            curves = net(torch.from_numpy(clip.features)[None], *quiet)[0]
         return cls(curves[0].numpy() * sd + mean, clip.curves)
 
 
