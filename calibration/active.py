@@ -26,6 +26,10 @@ _IMAGINED: Final = 12
 """Pieces that are thought through for each one that is driven."""
 _FEWEST_POSES: Final = 50
 """Before that an ensemble has nothing to disagree about."""
+_CALM_EVERY: Final = 4
+_CALM, _BUSY = 1.0, 0.1
+"""Every so many pieces one stays near rest all the time, the others less than babbling does. That is not left to the members:
+near rest, where a face is mostly, they differ little and err together (docs/selfmodel.md)."""
 
 
 @dataclass
@@ -41,8 +45,11 @@ class Curiosity:
     def next_path(self, recordings: Sequence[Recording], seconds: float, frame_hz: float) -> Array:
         """[T, N] the piece to drive next, given what was recorded so far (next to nothing: any smooth piece)."""
         known = sum(len(r.frame_s) for r in recordings)
+        calm = _CALM if len(recordings) % _CALM_EVERY == 1 else _BUSY
         pieces = [
-            babbling_path(self.body, seconds, 104_729 + 1000 * self.seed + _IMAGINED * len(recordings) + k)
+            babbling_path(
+                self.body, seconds, 104_729 + 1000 * self.seed + _IMAGINED * len(recordings) + k, calm
+            )
             for k in range(_IMAGINED if known >= _FEWEST_POSES else 1)
         ]
         if len(pieces) == 1:

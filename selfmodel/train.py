@@ -47,8 +47,8 @@ class TrainOptions:
     batch: int = 256
     rate: float = 4e-3
     decay: float = 2e-3
-    members: int = 2
-    hidden: int = 64
+    members: int = 4
+    hidden: int = 32
     components: int = 16
     degree: int = 4
     seen_over_chance: float = 1.5
@@ -82,7 +82,7 @@ def train_self_model(
                   o.members, o.degree)  # fmt: skip
     model = SelfModel(shape)
     started = time.monotonic()
-    target = _prepare(model, inputs, y, o) if start is None else _go_on_from(model, start, y)
+    target = _prepare(model, inputs, y, o) if start is None else _go_on_from(model, start, inputs, y, o)
     _fit(model, torch.as_tensor(inputs, dtype=torch.float32), target, o, progress)
     log.info("self-model: %d poses, %.0f s", len(inputs), time.monotonic() - started)
     return model.eval()
@@ -108,12 +108,23 @@ def _prepare(model: SelfModel, x: Array, y: Array, o: TrainOptions) -> Tensor:
     return out
 
 
-def _go_on_from(model: SelfModel, start: SelfModel, y: Array) -> Tensor:
-    """Everything as in `start`; -> targets in its units of scale."""
+def _go_on_from(model: SelfModel, start: SelfModel, x: Array, y: Array, o: TrainOptions) -> Tensor:
+    """Everything as in `start`, but what each block sees, which more photos tell better; -> targets in its units of scale."""
     model.load_state_dict(start.state_dict())
     with torch.no_grad():
-        off = torch.as_tensor(y, dtype=torch.float32) - model.mean
-        return (off @ model.basis.T) / model.scale
+        target = (torch.as_tensor(y, dtype=torch.float32) - model.mean) @ model.basis.T / model.scale
+        blocked = target.double().numpy().reshape(len(y), model.shape.n_blocks, -1)
+        seen = torch.as_tensor(
+            _seen(x[:, : model.shape.n_actuators], blocked, o.seen_over_chance), dtype=torch.float32
+        )
+        rows = torch.where(
+            seen > 0.0, model.seen / seen.clamp(min=1e-6), 1.0
+        )  # the same function of what was seen before
+        rows = rows.repeat_interleave(model.shape.degree + model.shape.n_creeps, dim=1)[:, :, None]
+        model.linear.mul_(rows)
+        model.w1.mul_(rows.repeat(model.shape.n_members, 1, 1))
+        model.seen.copy_(seen)
+    return target
 
 
 def _seen(q: Array, target: Array, over_chance: float) -> Array:
