@@ -232,8 +232,8 @@ def ablations(found: dict[str, Any]) -> str:
     ]  # fmt: skip
     told = (
         f"Each trained alike, {found['steps']} steps of {found['batch']} rows, and scored on {found['tuning_clips']} tuning "
-        "clips: rows compare with the base row, not with the shipped weights, which had thirteen times the steps. Two rows of the base "
-        "show what chance makes of it. Only one row never heard the voice slt: that is leave-voice-out."
+        "clips: rows compare with the base row, not with the shipped weights, which had some 25 times as much. Another seed "
+        "of the base, where it was run, shows what chance makes. Only one row never heard the voice slt: leave-voice-out."
     )
     return f"{title}<p>{told}</p>{table(head, rows)}"
 
