@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from animaface.app import lips
 from animaface.app.console import err, progress_bar
@@ -17,6 +18,8 @@ from animaface.app.stage import stage
 from animaface.app.stop_keys import stopped_by_keys
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.landmarks import lip_gap_m
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,24 @@ def show(
 
 
 def _count(source: Source, log: Path, start_s: float) -> lips.LipNumbers | None:
-    if source.phones is None:
-        return None
-    from animaface.selfmodel.rig import default_rig
     from animaface.sim.truth import read_truth
 
     truth = read_truth(log)
-    time_s = truth.seen_s - start_s
-    gap = lip_gap_m(truth.landmarks_m.astype(np.float64))
+    return lips_of(source, truth.seen_s - start_s, lip_gap_m(truth.landmarks_m.astype(np.float64)))
+
+
+def lips_of(source: Source, time_s: Array, gap_m: Array) -> lips.LipNumbers | None:
+    """The lips of a face that played the source: time_s[T] of its sound, true gap_m[T] from a second before it on. None where the
+    source has no phones."""
+    if source.phones is None:
+        return None
+    from animaface.selfmodel.rig import default_rig
+
     at_rest = (time_s > -0.6 * LEAD_S) & (time_s < -0.1 * LEAD_S)
-    sealed = float(np.median(gap[at_rest])) if at_rest.any() else float(gap.min())
+    sealed = float(np.median(gap_m[at_rest])) if at_rest.any() else float(gap_m.min())
     asked = default_rig().gap_m(source.take.at(time_s))
     asked -= float(default_rig().gap_m(np.zeros((1, source.take.values.shape[1])))[0])
-    return lips.count_lips(time_s, gap - sealed, asked, source.phones)
+    return lips.count_lips(time_s, gap_m - sealed, asked, source.phones)
 
 
 def _draw(config: FaceConfig, source: Source, log: Path, start_s: float, record: Path) -> None:

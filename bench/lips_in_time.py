@@ -1,5 +1,5 @@
 """Lips against the sound in virtual time: syllables by `play` and by `live`, through network, inverse, gate, drivers, bytes,
-virtual servos and MuJoCo, counted on the truth; and interruptions. Everything but the machine's own speed, which bench/live.py has.
+virtual servos and MuJoCo, counted on the truth; the demo's take; and interruptions. Everything but the machine's own speed, which bench/live.py has.
 
     python bench/lips_in_time.py [FACE] [--words 64]
 
@@ -24,7 +24,9 @@ from animaface.app.live.speaker import VirtualSpeaker
 from animaface.app.lockstep import LockStepFace, LockStepTalk
 from animaface.app.motion import motion_of
 from animaface.app.playback import LEAD_S, Playing
-from animaface.app.source import load_source
+from animaface.app.show import lips_of
+from animaface.app.source import DEMO as SHOWN
+from animaface.app.source import Source, load_source
 from animaface.robot.config import load_face
 from animaface.speech.perform import FILE_ANTICIPATION_S
 
@@ -45,7 +47,12 @@ class _Silent:
 
 def played(face: LockStepFace, wav: Path) -> float:
     """By `play` -> when sample 0 was heard."""
-    speaker, source = VirtualSpeaker(face.clock), load_source(str(wav))
+    return play(face, load_source(str(wav)))
+
+
+def play(face: LockStepFace, source: Source) -> float:
+    """A take with its sound -> when sample 0 was heard."""
+    speaker = VirtualSpeaker(face.clock)
     due_s, u = motion_of(face.config, sim=True).trajectory(source.take, LEAD_S)
     run = Playing(due_s, u, source.samples, None, speaker, _Silent(), face.clock)
     speaker.start()
@@ -97,6 +104,16 @@ def counted(
     return told(time_s, gap, phones) | {"closed_share": count_lips(time_s, gap, gap, phones).closed_share}
 
 
+def demonstrated(face: str, emotion: str) -> dict[str, Any]:
+    """The lips of the demo's take."""
+    source = load_source(SHOWN, emotion=emotion)
+    with LockStepFace(load_face(face)) as stand:
+        start_s = play(stand, source)
+        at_s, gap, _ = stand.seen()
+    numbers = lips_of(source, at_s - start_s, gap)
+    return numbers.as_dict() if numbers else {}
+
+
 def told(time_s: np.ndarray, gap: np.ndarray, phones: list[Phone]) -> dict[str, Any]:
     """The numbers of one curve of the gap."""
     late_s, untold = event_offsets_s(time_s, gap, *sound_events(phones))
@@ -121,6 +138,7 @@ def main() -> None:
         }
         found["the take alone"] = told(*gap_of_take(wav), phones)
     interruptions = interrupted(given.face, 30)
+    demo = {emotion: demonstrated(given.face, emotion) for emotion in ("neutral", "happy:0.7", "anger:0.7")}
     table = Table("", "mean", "sd", "99 % never later", "lips meet", "lips part", "closed at b m", "events",
                   title=f"lips against the sound on {given.face}, virtual time")  # fmt: skip
     for name, n in found.items():
@@ -131,7 +149,11 @@ def main() -> None:
     Console().print(table)
     Console().print("lips still after an interruption: {median_ms:.0f} ms (median), {worst_ms:.0f} ms at worst of {count}; "
                     "target 100 ms".format(**interruptions))  # fmt: skip
-    out = {"face": given.face, "words": given.words, **found, "interruptions": interruptions}
+    for emotion, n in demo.items():
+        Console().print(f"the demo's take, {emotion}: {n['closed_share']:.0%} of {n['bilabials']} m b p closed, the widest "
+                        f"{n['worst_closed_gap_mm']:.2f} mm; vowels {n['vowel_gap_ratio']:.2f} of asked, correlation "
+                        f"{n['gap_correlation']:.3f}")  # fmt: skip
+    out = {"face": given.face, "words": given.words, **found, "interruptions": interruptions, "demo": demo}
     (HERE / "results" / "lips_in_time.json").write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
 
 

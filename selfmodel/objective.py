@@ -53,7 +53,7 @@ class Weights:
     shrunk: float = 1.0
     effort: float = 0.005
     collision: float = 400.0
-    overtravel_u: float = 0.03
+    overtravel_u: float = 0.05
 
 
 @dataclass(frozen=True)
