@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, N_SHAPES
 from animaface.robot.face.errors import InputError, unknown_name
-from animaface.speech.facial_actions import ACTION_UNITS, PROTOTYPES
+from animaface.speech.facial_actions import ACTION_UNITS, EXPRESSIVE, PROTOTYPES
 from animaface.speech.kept import keep, kept_folder, kept_names
 
 Array = NDArray[np.float64]
-EXPRESSIVE: Final = tuple(name for name in PROTOTYPES if name != "neutral")
 _PARTS: Final = (N_SHAPES, N_SHAPES, 3, 2, 3)
 _ENDS: Final = tuple(int(e) for e in np.cumsum(_PARTS))
 WIDTH: Final = _ENDS[-1]

@@ -109,6 +109,9 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     ),
 }  # fmt: skip
 
+EXPRESSIVE: Final = tuple(name for name in PROTOTYPES if name != "neutral")
+"""Emotions that show anything."""
+
 ALIASES: Final[dict[str, str]] = {
     "calm": "neutral", "none": "neutral", "happy": "happiness", "joy": "happiness", "sad": "sadness",
     "angry": "anger", "afraid": "fear", "fearful": "fear", "scared": "fear", "disgusted": "disgust",

@@ -204,12 +204,16 @@ def _tell_drift(found: Any, face: str, *, json: bool) -> None:
         for region, now in found.error_mm.items() if region in found.usual_mm
     ])  # fmt: skip
     if found.slips:
-        moved = ", ".join(f"{n} {s:+.2f}" for n, s in found.slips.items())
-        out.print(f"stand elsewhere, in shares of their range: {moved}", markup=False, soft_wrap=True)
+        told = _slips(found.slips)
+        out.print(f"stand elsewhere, in shares of their range: {told}", markup=False, soft_wrap=True)
     verdict = (
         "next: animaface calibrate ... --recalibrate" if found.regions else "The calibration is still true."
     )
     out.print(verdict, markup=False)
+
+
+def _slips(slips_u: dict[str, float]) -> str:
+    return ", ".join(f"{name} {slip:+.2f}" for name, slip in slips_u.items())
 
 
 def _tell(meta: dict[str, Any], target: Path, face: str, *, sim: bool, json: bool) -> None:
@@ -219,7 +223,7 @@ def _tell(meta: dict[str, Any], target: Path, face: str, *, sim: bool, json: boo
     if again := meta.get("recalibration"):
         table(f"{meta['face_id']}: recalibrated from {again['poses']} poses", ("what", "measured"), [
             ("drifted", ", ".join(again["drifted"]) or "nothing"),
-            ("actuators that stand elsewhere", ", ".join(f"{n} {s:+.2f}" for n, s in again["slips_u"].items()) or "none"),
+            ("actuators that stand elsewhere", _slips(again["slips_u"]) or "none"),
             ("error before, mm", f"{again['before']['mean_mm']:.2f}"),
             ("error after, mm", f"{again['after']['mean_mm']:.2f}"),
         ])  # fmt: skip

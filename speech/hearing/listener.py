@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.speech.facial_actions import PROTOTYPES
+from animaface.speech.facial_actions import EXPRESSIVE
 from animaface.speech.hearing.measures import FEWEST_FRAMES, N_MEASURES, WINDOW_FRAMES, measure
 from animaface.speech.hearing.network import CLASSES, FeelingNetwork
 from animaface.speech.hearing.voice import LEVEL, N_COLUMNS, VOICED, VOICING, VoiceStream
@@ -20,7 +20,7 @@ from animaface.speech.hearing.voice import LEVEL, N_COLUMNS, VOICED, VOICING, Vo
 __all__ = ["CLASSES", "Feeling", "FeelingListener", "SpeechGate", "Usual", "attended"]
 
 Array = NDArray[np.float64]
-FELT: Final = tuple(n for n in PROTOTYPES if n != "neutral")
+FELT: Final = EXPRESSIVE
 AFFECT: Final = {
     "neutral": (0.0, 0.0), "happiness": (0.8, 0.5), "sadness": (-0.7, -0.5), "anger": (-0.6, 0.7),
     "fear": (-0.6, 0.6), "disgust": (-0.6, 0.2), "boredom": (-0.3, -0.6),

@@ -12,13 +12,13 @@ from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import from_channels, write_csv
 from animaface.speech.emotion import EmotionLayer, EmotionMix, parse_emotion
 from animaface.speech.expressions import (
-    EXPRESSIVE,
     OwnExpression,
     basis_of,
     expression,
     keep_expressions,
     shipped_basis,
 )
+from animaface.speech.facial_actions import EXPRESSIVE
 from animaface.speech.layers import SPEECH_BUDGET
 from animaface.speech.perform import Performer
 from animaface.speech.prosody import ProsodyFrames
