@@ -73,6 +73,11 @@ class OwnExpression:
                 "seconds": round(self.seconds, 1)}  # fmt: skip
 
 
+def kept_expressions(folder: Path | None = None) -> list[str]:
+    """Whose emotions are kept, sorted."""
+    return kept_names(folder or kept_folder("expressions"))
+
+
 def keep_expressions(own: dict[str, OwnExpression], name: str, folder: Path | None = None) -> Path:
     """Keep somebody's emotions under a name, for `happy@name`; returns the file. Raises InputError for no name."""
     content = {emotion: e.as_dict() for emotion, e in own.items()}
@@ -85,7 +90,7 @@ def basis_of(name: str, folder: Path | None = None) -> Array:
     if not name:
         return shipped_basis()
     folder = folder or kept_folder("expressions")
-    known = kept_names(folder)
+    known = kept_expressions(folder)
     if name not in known:
         step = f"animaface train expressions --data CAPTURES -o {name}"
         raise InputError(unknown_name("expressions", name, known or ("none kept yet",)), next_step=step)

@@ -96,6 +96,9 @@ def run(
     if marker_sheet is not None:
         _sheet(marker_sheet)
         return
+    if drift and recalibrate:
+        raise ConfigError("--drift only looks, --recalibrate learns anew: wanted one of them, found both",
+                          next_step=f"animaface calibrate {face} ... --drift")  # fmt: skip
     config = load_face(face)
     seen_by_camera = camera is not None or landmarks == "camera"
     if landmarks not in ("truth", "camera"):

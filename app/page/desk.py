@@ -19,6 +19,7 @@ from animaface.robot.face.arkit import ARKIT_NAMES, HEAD_NAMES
 from animaface.robot.face.errors import InputError
 from animaface.robot.gate import Reason
 from animaface.speech.emotion import EmotionMix
+from animaface.speech.expressions import kept_expressions
 
 MOST_SOUND: Final = 32 << 20
 """Bytes of a sound file that a page may send."""
@@ -48,6 +49,7 @@ class Desk:
             "projection": self.projection.kind, "source": self.face.options.source, "can_say": self._can_say,
             "shapes": list(ARKIT_NAMES), "head": list(HEAD_NAMES), "head_range_rad": HEAD_RANGE_RAD,
             "styles": STYLES, "most_style": MOST_STYLE, "emotions": PLACES,
+            "expressions": kept_expressions(),
             "reasons": {int(r): str(r.name).lower().replace("_", " ") for r in Reason if r},
             "actuators": [
                 {
@@ -109,7 +111,7 @@ class Desk:
         return {
             "type": "vitals", **vitals(self._reader.snapshot()), "awake": face.awake,
             "why_at_rest": face.why_at_rest, "helm": self.helm.holder, "pages": pages,
-            "mood": dict(face.mood.intensities), "heard": face.mood.heard, "styles": self._styles, "held": face.hand.held(),
+            "mood": dict(face.mood.intensities), "heard": face.mood.heard, "by": face.mood.by, "styles": self._styles, "held": face.hand.held(),
             "saying": face.voice.title, "speaking": face.pipeline.state,
             "latency_ms": face.pipeline.latency_ms(),
             "recording": self.tapes.recording, "tapes": self.tapes.all(), "replaying": face.replaying,
@@ -146,6 +148,9 @@ class Desk:
 
     def _emotion(self, page: int, mix: dict[str, float], heard: float) -> None:
         self.face.set_emotion(EmotionMix(mix, heard))
+
+    def _expressions(self, page: int, by: str) -> None:
+        self.face.show_as(by)
 
     def _style(self, page: int, name: str, value: float) -> None:
         self.face.frames.set_style(name, value)

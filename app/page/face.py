@@ -4,7 +4,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -177,9 +177,14 @@ class PageFace:
         self.hand.let_go()
 
     def set_emotion(self, mix: EmotionMix) -> None:
-        """From the next frame on."""
-        self.mood = mix
-        self.pipeline.set_emotion(mix)
+        """From the next frame on, by whose expressions were chosen last."""
+        self.mood = replace(mix, by=self.mood.by)
+        self.pipeline.set_emotion(self.mood)
+
+    def show_as(self, by: str) -> None:
+        """By the expressions kept under this name, "" for the shipped ones. Raises InputError with the valid names."""
+        self.mood = replace(self.mood, by=by)
+        self.pipeline.set_emotion(self.mood)
 
     def hush(self) -> None:
         """Voice and replay stop, the face goes on living."""

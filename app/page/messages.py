@@ -29,6 +29,10 @@ def _name(x: object) -> bool:
     return isinstance(x, str) and 0 < len(x) <= MOST_NAME
 
 
+def _name_or_none(x: object) -> bool:
+    return x == "" or _name(x)
+
+
 def _text(x: object) -> bool:
     return isinstance(x, str) and 0 < len(x.strip()) <= MOST_TEXT
 
@@ -40,6 +44,7 @@ def _mix(x: object) -> bool:
 _FIELDS: Final[dict[str, dict[str, _Check]]] = {
     "alive": {"n": _number}, "stop": {}, "start": {}, "take": {"from_others": _flag}, "leave": {},
     "pad": {"valence": _number, "arousal": _number}, "emotion": {"mix": _mix, "heard": _number},
+    "expressions": {"by": _name_or_none},
     "style": {"name": _name, "value": _number}, "shape": {"name": _name, "value": _maybe_number},
     "motor": {"name": _name, "value": _maybe_number}, "puppet": {"on": _flag}, "let_go": {},
     "demo": {}, "say": {"text": _text}, "file": {"name": _name}, "hush": {},

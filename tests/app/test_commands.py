@@ -54,6 +54,7 @@ def test_doctor_json() -> None:
         (("play", "demo", "--sim", "--emotion", "happpy"), 1, "happ"),
         (("perform", "no_such.wav"), 1, "no_such.wav"),
         (("report", "morpheus"), 1, "animaface calibrate morpheus"),
+        (("calibrate", "hybrid", "--sim", "--drift", "--recalibrate"), 1, "wanted one of them"),
         (("dctor",), 2, "Did you mean 'doctor'"),
     ],
 )

@@ -24,6 +24,7 @@ from animaface.app.page.running import RunningPage
 from animaface.robot.config import load_face
 from animaface.robot.face.clock import RealClock
 from animaface.sim.process import SimProcess
+from animaface.speech.expressions import OwnExpression, keep_expressions
 
 client = pytest.importorskip("websockets.sync.client")
 exceptions = pytest.importorskip("websockets.exceptions")
@@ -332,4 +333,28 @@ def test_a_run_is_recorded_and_replayed(desk: _Desk) -> None:
     page.wait(lambda p: p.vitals["replaying"] != "" and p.applied[jaw] > 0.8)
     page.say("replay", name="../../etc/passwd")
     page.wait(lambda p: len(p.errors) == 1)
+    page.close()
+
+
+def test_the_face_feels_as_somebody_does(
+    desk: _Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept expressions are offered, chosen, and stay chosen when the feeling changes; a name that nobody kept is refused."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    keep_expressions({"happiness": OwnExpression(np.full(52, 0.1), np.zeros(3), 1.0)}, "anna")
+    page = desk.open()
+    assert page.hello["expressions"] == ["anna"]
+    page.say("start")
+    page.wait(lambda p: p.vitals.get("awake", False))
+    page.say("emotion", mix={"happiness": 0.5}, heard=0)
+    page.say("expressions", by="anna")
+    page.wait(lambda p: p.vitals["by"] == "anna" and p.vitals["mood"] == {"happiness": 0.5})
+    page.say("pad", valence=-0.8, arousal=-0.6)
+    page.wait(lambda p: "sadness" in p.vitals["mood"])
+    page.say("expressions", by="bert")
+    page.wait(lambda p: bool(p.errors))
+    assert "anna" in page.errors[0]
+    assert page.vitals["by"] == "anna"
+    page.say("expressions", by="")
+    page.wait(lambda p: p.vitals["by"] == "")
     page.close()

@@ -92,6 +92,7 @@ link.addEventListener("picture", ({ detail }) => {
   $("picture").src = URL.createObjectURL(detail);
   $("picture-note").textContent = "";
 });
+$("expressions").addEventListener("change", (e) => act("expressions", { by: e.target.value }));
 $("intensity").addEventListener("input", (e) => {
   $("intensity-value").value = Number(e.target.value).toFixed(2);
   const [name] = Object.entries(state.vitals?.mood ?? {}).sort((a, b) => b[1] - a[1])[0] ?? [];
@@ -159,6 +160,8 @@ link.addEventListener("hello", ({ detail: hello }) => {
   const heard = make("button", { type: "button", id: "heard", "aria-pressed": "false", title: "What the voice itself sounds like" }, "from the voice");
   heard.addEventListener("click", () => { pad.put(0, 0); act("emotion", { mix: {}, heard: heard.getAttribute("aria-pressed") === "true" ? 0 : Number($("intensity").value) }); });
   $("emotions").append(heard);
+  $("expressions").replaceChildren(...["", ...hello.expressions].map((name) => make("option", { value: name }, name || "everybody")));
+  $("expressions-row").hidden = !hello.expressions.length;
   $("styles").replaceChildren(...Object.entries(hello.styles).map(([name, what]) => styleRow(name, what, hello.most_style)));
   $("curve-motor").replaceChildren(...hello.actuators.map((a, i) => make("option", { value: i }, a.name)));
   curves.motor ??= Math.max(0, hello.actuators.findIndex((a) => a.region === "jaw"));
@@ -202,6 +205,7 @@ link.addEventListener("vitals", ({ detail: v }) => {
   state.shapes.told(v.held.shapes);
   state.motors.told(v);
   for (const chip of $("emotions").children) chip.setAttribute("aria-pressed", chip.id === "heard" ? v.heard > 0 : chip.dataset.emotion in v.mood);
+  if (document.activeElement !== $("expressions")) $("expressions").value = v.by;
   pad.mood = v.mood;
   for (const [name, value] of Object.entries(v.styles)) {
     const input = $(`style-${name}`);
