@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.table import Table
 from strangers import SCORED, scored, throats, voices
 
-from animaface.robot.face.arkit import CHANNEL_NAMES, N_CHANNELS, N_SHAPES
+from animaface.robot.face.arkit import CHANNEL_NAMES
 from animaface.robot.face.take import Take
-from animaface.speech.closure import ClosureLayer
 from animaface.speech.features import features_of
+from animaface.speech.mouth import MouthRules
 from animaface.speech.phones import N_PHONES
 from animaface.speech.train.corpus import CorpusConfig, Groups, cached
 from animaface.speech.train.dataset import CHANNELS, Example, hearing_ahead
@@ -40,11 +40,10 @@ from animaface.speech.train.grid import Clip, GridSpeaker, phone_track, training
 from animaface.speech.train.model import N_TOUCHES
 from animaface.speech.train.recipe import CONFIG, Recipe, fitted
 from animaface.speech.train.score import Sealed
-from animaface.speech.trust import SpeechTrust
 
 HERE = Path(__file__).resolve().parent
 FINISH_SHARE: Final = 0.2
-_COLUMNS: Final = [CHANNEL_NAMES.index(c) for c in CHANNELS]
+_COLUMNS: Final = np.array([CHANNEL_NAMES.index(c) for c in CHANNELS])
 Array = NDArray[np.float32]
 Result = dict[str, Any]
 
@@ -97,12 +96,7 @@ class Trained:
         """values[T, 55] of what `raw` gave."""
         now = torch.softmax(torch.from_numpy(logits[:, :N_PHONES]), dim=1).numpy()
         touch = 1.0 / (1.0 + np.exp(-logits[:, 2 * N_PHONES : 2 * N_PHONES + N_TOUCHES]))
-        values = np.zeros((len(curves), N_CHANNELS), np.float32)
-        values[:, _COLUMNS] = curves * self.gain + self.offset
-        values[:, :N_SHAPES] *= SpeechTrust().of(now)[:, None]
-        values = ClosureLayer().apply(values, now, touch)
-        np.minimum(values[:, :N_SHAPES], 1.0, out=values[:, :N_SHAPES])
-        return values
+        return MouthRules(_COLUMNS).apply(curves * self.gain + self.offset, now, touch)
 
     def __call__(self, samples: NDArray[np.floating]) -> Array:
         return self.shown(*self.raw(samples))

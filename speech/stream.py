@@ -7,15 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS, N_SHAPES
+from animaface.robot.face.arkit import FRAME_RATE_HZ, N_CHANNELS
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.take import Take
-from animaface.speech.closure import ClosureLayer
 from animaface.speech.features import SAMPLE_RATE_HZ, FeatureStream, samples_for_frame
+from animaface.speech.mouth import MouthRules
 from animaface.speech.network import SpeechNetwork
 from animaface.speech.onestep import OneStep
 from animaface.speech.phones import N_PHONES, PHONES
-from animaface.speech.trust import SpeechTrust
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ class SpeechStream:
         """Forget the sound and its speaker; the next sample is time 0."""
         self._features = FeatureStream()
         self._running = OneStep(self.network)
-        self._closure = ClosureLayer()
-        self._trust = SpeechTrust()
+        self._rules = MouthRules(self.network.columns)
         self._samples = 0
         self._frames = 0
 
@@ -99,11 +97,7 @@ class SpeechStream:
         if len(features) == 0:
             return NO_FRAMES
         output = self._running.run(features)
-        values = np.zeros((len(features), N_CHANNELS), np.float32)
-        values[:, self.network.columns] = output.curves
-        values[:, :N_SHAPES] *= self._trust.of(output.now)[:, None]
-        values = self._closure.apply(values, output.now, output.touch)
-        np.minimum(values[:, :N_SHAPES], 1.0, out=values[:, :N_SHAPES])  # the layer keeps them from below
+        values = self._rules.apply(output.curves, output.now, output.touch)
         time_s = np.arange(self._frames, self._frames + len(features)) / FRAME_RATE_HZ
         self._frames += len(features)
         return SpeechFrames(time_s, values, output.now)

@@ -18,6 +18,7 @@ from animaface.speech.train.dataset import (
     LEARNED,
     Example,
     believed,
+    breaking_off,
     example,
     other_throat,
     rest_pose,
@@ -33,14 +34,17 @@ from animaface.speech.train.transfer import transferred
 from animaface.speech.train.voices import FLITE_VOICES, Spoken, flite, flite_corpus, sentences
 
 log = logging.getLogger(__name__)
-_VERSION = 4
+_VERSION = 5
 """Raise when examples are made in another way, so that old caches are not taken."""
 _LETTERS = {"a": "ay"}
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How many examples of which kind; without_voice leaves packaged voices out ('slt', 'espeak', 'czech')."""
+    """How many examples of which kind; without_voice leaves packaged voices out ('slt', 'espeak', 'czech').
+
+    film_steps: of the teacher that tells which films are out of time with their sound; 0 leaves them as they are.
+    """
 
     grid_variants: int = 4
     flite_grid: int = 60
@@ -51,7 +55,9 @@ class CorpusConfig:
     foreign_sentences: int = 24
     festival_sentences: int = 50
     teacher_steps: int = 1200
+    film_steps: int = 400
     speechless_clips: int = 120
+    broken_off_clips: int = 80
     without_voice: str = ""
     seed: int = 1
 
@@ -73,7 +79,9 @@ def make(grid: GridSpeaker, names: list[str], config: CorpusConfig) -> Groups:
     log.info("GRID: %d clips, %d examples", len(clips), len(real) + len(groups["varied"]))
     groups["transferred"] = _same_words(grid, clips, config, rng)
     groups["taught"] = _taught(clips, config, rng)
-    groups["speechless"] = speechless(config.speechless_clips, rest_pose(real[: len(clips)]), config.seed)
+    rest = rest_pose(real[: len(clips)])
+    groups["speechless"] = speechless(config.speechless_clips, rest, config.seed)
+    groups["speechless"] += breaking_off(clips, config.broken_off_clips, rest, config.seed)
     log.info("examples: %s", ", ".join(f"{k} {len(v)}" for k, v in groups.items()))
     return groups
 

@@ -174,6 +174,37 @@ def speechless(count: int, rest: NDArray[np.float32], seed: int) -> list[Example
     return out
 
 
+_BREAK_OFF_S: Final = 1.0
+_SETTLE_FRAMES: Final = 8
+
+
+def breaking_off(clips: list[Clip], count: int, rest: NDArray[np.float32], seed: int) -> list[Example]:
+    """The last second before a recording ends, at its end or amid the words, and a second of nothing after it.
+
+    A room is never as still as the zeros after a file: without these the jaw rose at every file's end. The mouth rests
+    there; what it does within 8 frames after the end is not taught.
+    """
+    rng = np.random.default_rng(seed)
+    out = []
+    for k in range(count):
+        clip = clips[int(rng.integers(len(clips)))]
+        whole_s = len(clip.samples) / SAMPLE_RATE_HZ
+        end_s = whole_s if k % 2 else rng.uniform(min(1.2, whole_s), whole_s)
+        begin = max(0, round((end_s - _BREAK_OFF_S) * FRAME_RATE_HZ))
+        zeros = np.zeros(round(_BREAK_OFF_S * SAMPLE_RATE_HZ), np.float32)
+        sound = np.concatenate([clip.samples[: round(end_s * SAMPLE_RATE_HZ)], zeros])
+        frames = int(len(sound) / SAMPLE_RATE_HZ * FRAME_RATE_HZ) + 1
+        last = min(int(end_s * FRAME_RATE_HZ), len(clip.curves) - 1)
+        weight = np.broadcast_to(clip.weight.reshape(len(clip.curves), -1), clip.curves.shape)
+        curves = np.tile(rest[: len(LEARNED)], (frames, 1))
+        curves[:last] = clip.curves[:last]
+        known = np.ones_like(curves)
+        known[:last], known[last : last + _SETTLE_FRAMES] = weight[:last], 0.0
+        phones = [(p, s, min(e, end_s)) for p, s, e in clip.phones if s < end_s]
+        out.append(example(sound, curves, known, phones).cut(slice(begin, None)))
+    return out
+
+
 class Sampler:
     """Batches of long stretches: examples laid end to end, cut at random places.
 

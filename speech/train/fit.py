@@ -18,7 +18,7 @@ from animaface.speech.features import N_MELS
 from animaface.speech.phones import BILABIAL, LABIODENTAL, N_PHONES, PHONES
 from animaface.speech.train.augment import warped_mels
 from animaface.speech.train.dataset import CHANNELS, UNKNOWN, Example, Sampler, touches
-from animaface.speech.train.losses import correlation_loss, curve_loss, frame_weight
+from animaface.speech.train.losses import correlation_loss, curve_loss, frame_weight, shown_opening
 from animaface.speech.train.model import N_TOUCHES, ModelConfig, SpeechNet
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class FitConfig:
     coarticulation_temperature: float = 0.25
     coarticulation_share: float = 0.3
     correlation_weight: float = 0.5
+    opening_weight: float = 0.0
     carried_share: float = 0.5
     masked_share: float = 1.0
     average: float = 0.998
@@ -54,6 +55,10 @@ CHANNEL_WEIGHT = {"jawOpen": 2.0, "mouthClose": 1.5, "mouthPucker": 1.0, "mouthP
 CORRELATED = ("jawOpen", "mouthClose", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
               "mouthSmileRight", "mouthRollUpper", "mouthRollLower")  # fmt: skip
 """Channels whose course within a clip counts, whatever its size."""
+_JAW, _CLOSE = CHANNELS.index("jawOpen"), CHANNELS.index("mouthClose")
+_LIFTS = [i for i, n in enumerate(CHANNELS) if n.startswith(("mouthLowerDown", "mouthUpperUp"))]
+_OPENING_SD, _LEAST_OPENING = 0.1, torch.tensor([0.03])
+"""What an opening is measured by, and how much of that a stretch must move to count."""
 
 
 def scales_of(examples: list[Example]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -98,8 +103,8 @@ def masked(features: NDArray[np.float32], rng: np.random.Generator, share: float
     return out
 
 
-class _Objective:
-    """The loss of one batch."""
+class Objective:
+    """The loss of one batch: curves[B, T, C] in sd, phones[B, T, 2 P + 2], what they should be -> (loss, its parts)."""
 
     def __init__(self, config: FitConfig, mean: NDArray[np.float32], sd: NDArray[np.float32]) -> None:
         self.config, self.mean, self.sd = config, mean, sd
@@ -108,6 +113,7 @@ class _Objective:
         self.lips = torch.tensor([lip if p in BILABIAL | LABIODENTAL else 1.0 for p in PHONES])
         self.scored = [i for i, name in enumerate(CHANNELS) if name in CORRELATED]
         self.least = torch.from_numpy(0.003 / sd[self.scored])
+        self.sd_t, self.mean_t = torch.from_numpy(sd), torch.from_numpy(mean)
 
     def __call__(self, curves: Tensor, phones: Tensor, batch: Example) -> tuple[Tensor, dict[str, float]]:
         c = self.config
@@ -121,16 +127,27 @@ class _Objective:
         told_now, told_ahead = torch.from_numpy(batch.now), torch.from_numpy(batch.ahead)
         heard = self._phones(now, told_now)
         soon = self._phones(ahead, told_ahead)
+        touched = torch.from_numpy(touches(batch.now))
         met = functional.binary_cross_entropy_with_logits(
-            touch,
-            torch.from_numpy(touches(batch.now)),
-            reduction="none",
-            pos_weight=torch.tensor(c.touch_positive),
+            touch, touched, reduction="none", pos_weight=torch.tensor(c.touch_positive)
         )
         met = (met * (told_now != UNKNOWN)[:, :, None]).mean()
         loss = error + c.correlation_weight * course + c.phone_weight * (heard + soon) + c.touch_weight * met
         told = {"curves": error, "course": course, "phones": heard, "ahead": soon, "touch": met}
+        if c.opening_weight:
+            told["opening"] = self._opening(curves, wanted, batch, frame, touched[:, :, :1])
+            loss = loss + c.opening_weight * told["opening"]
         return loss, {k: float(v.detach()) for k, v in told.items()}
+
+    def _opening(self, curves: Tensor, wanted: Tensor, batch: Example, frame: Tensor, seal: Tensor) -> Tensor:
+        """Of how far the mouth is seen to open, the seal of m b p put on: in place, speed and course."""
+        weight = torch.from_numpy(batch.weight)[:, :, _JAW, None]
+        real, asked = (x * self.sd_t + self.mean_t for x in (curves, wanted))
+        shown = shown_opening(real[..., _JAW], real[..., _CLOSE], real[..., _LIFTS].detach(), seal[..., 0])
+        true = asked[..., _JAW] - asked[..., _CLOSE]
+        shown, true = shown[..., None] / _OPENING_SD, true[..., None] / _OPENING_SD
+        place = curve_loss(shown, true, weight, frame, self.config.velocity_weight)
+        return place + correlation_loss(shown, true, weight, _LEAST_OPENING)
 
     def _phones(self, logits: Tensor, phones: Tensor) -> Tensor:
         error = functional.cross_entropy(
@@ -180,7 +197,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, config.steps, pct_start=0.1
     )
-    objective = _Objective(config, mean, sd)
+    objective = Objective(config, mean, sd)
     carried = CarriedState(net, config.batch, config.carried_share, rng)
     sample, started = (
         Sampler(groups, config.length, config.batch, config.seed + 1000 * rank),

@@ -57,9 +57,12 @@ def phone_track(
     return track
 
 
-def spline_to_60(values: NDArray[np.float32], fps: float, frames: int) -> NDArray[np.float32]:
-    """[T, C] at fps -> [frames, C] at 60 a second by a Catmull-Rom spline: keeps peaks that lines would cut."""
-    at = np.clip(np.arange(frames) / FRAME_RATE_HZ * fps, 0, len(values) - 1)
+def spline_to_60(
+    values: NDArray[np.float32], fps: float, frames: int, start_s: float = 0.0
+) -> NDArray[np.float32]:
+    """[T, C] at fps -> [frames, C] at 60 a second from start_s on by a Catmull-Rom spline: keeps peaks that lines
+    would cut."""
+    at = np.clip((np.arange(frames) / FRAME_RATE_HZ + start_s) * fps, 0, len(values) - 1)
     i = np.minimum(at.astype(int), len(values) - 2)
     u = (at - i)[:, None]
     p = [values[np.clip(i + k, 0, len(values) - 1)] for k in (-1, 0, 1, 2)]
@@ -86,7 +89,8 @@ def head_angles(poses: NDArray[np.float32]) -> NDArray[np.float32]:
 class GridSpeaker:
     """Reads the folder `grid_s1` of ../shared/data (see its licence: CC BY 4.0, cite Cooke et al. 2006).
 
-    Opened `for_training` it gives no held-out clip to anybody.
+    Opened `for_training` it gives no held-out clip to anybody. `late_s`: films that come so much later than their
+    sound (film.py finds them); their curves are moved to it.
     """
 
     def __init__(self, folder: Path, *, for_training: bool = False) -> None:
@@ -104,6 +108,7 @@ class GridSpeaker:
             self.poses = z["head_pose"].astype(np.float32)
             self.frames = z["frames"].astype(int)
             self.clips = [str(c) for c in z["clip"]]
+        self.late_s: dict[str, float] = {}
         self._kept_apart = frozenset(held_out(self.clips)) if for_training else frozenset()
         self.phones = json.loads((folder / "phones.json").read_text(encoding="utf-8"))
 
@@ -123,12 +128,14 @@ class GridSpeaker:
         if rate != SAMPLE_RATE_HZ:
             raise InputError(f"{name}: wanted {SAMPLE_RATE_HZ} Hz, found {rate}")
         frames = int(min(len(samples) / SAMPLE_RATE_HZ, (len(raw) - 1) / self.fps) * FRAME_RATE_HZ) + 1
-        weight = np.interp(np.arange(frames) / FRAME_RATE_HZ * self.fps, t, seen.astype(float))
+        late_s = self.late_s.get(name, 0.0)
+        at = np.arange(frames) / FRAME_RATE_HZ + late_s
+        weight = np.interp(at * self.fps, t, seen.astype(float), 0.0, 0.0)
         phones = [(p, s, s + d) for _, word in self.phones[name] for p, s, d in word]
         return Clip(
             name,
             samples,
-            spline_to_60(filled, self.fps, frames),
+            spline_to_60(filled, self.fps, frames, late_s),
             (weight > 0.99).astype(np.float32),
             phones,
         )

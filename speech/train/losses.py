@@ -41,3 +41,12 @@ def correlation_loss(predicted: Tensor, wanted: Tensor, weight: Tensor, least: T
     r = (p * w).sum(dim=1) / torch.sqrt((p**2).sum(dim=1) * (w**2).sum(dim=1) + 1e-4)
     share = moved * (weight.amax(dim=1) > 0)
     return ((1.0 - r) * share).sum() / share.sum().clamp(min=1.0)
+
+
+def shown_opening(jaw: Tensor, close: Tensor, lifts: Tensor, seal: Tensor) -> Tensor:
+    """[B, T] how far the mouth is seen to open: jaw, close, seal[B, T], lifts[B, T, 4] of the lips, in real units.
+
+    The rules seal m b p after the network (`closure.py`), further than this face does; a network that knows it can
+    make up for it in what lies between.
+    """
+    return (1.0 - seal) * (jaw - close + lifts.mean(dim=2))

@@ -21,6 +21,7 @@ from animaface.speech.train.captures import captured_examples, load_captures
 from animaface.speech.train.corpus import SHARES, CorpusConfig, Groups, cached
 from animaface.speech.train.dataset import CHANNELS, hearing_ahead, rest_pose
 from animaface.speech.train.export import export, scale_outputs
+from animaface.speech.train.film import film_delays
 from animaface.speech.train.fit import FitConfig, device_group, fit
 from animaface.speech.train.gains import Heard, clips_of, gains
 from animaface.speech.train.grid import GridSpeaker, held_out, training, validation
@@ -42,12 +43,13 @@ class Recipe(CorpusConfig):
     """
 
     steps: int = 6400
-    finish_steps: int = 1300
+    finish_steps: int = 1600
     batch: int = 48
     length: int = 100
     learning_rate: float = 0.003
     coarticulation_share: float = 0.3
     correlation_weight: float = 0.5
+    opening_weight: float = 0.4
     velocity_weight: float = 2.0
     masked_share: float = 1.0
     average: float = 0.998
@@ -93,12 +95,21 @@ def fitted(
     shared = [(share, groups.get(k, [])) for k, share in shares.items()]
     nearer = [(FINISH.get(k, share), groups.get(k, [])) for k, share in shares.items()]
     model = ModelConfig(len(CHANNELS), recipe.conv, recipe.hidden, recipe.dropout)
-    first: FitConfig = recipe.part(FitConfig)
-    last = replace(
-        first, steps=recipe.finish_steps, learning_rate=0.3 * recipe.learning_rate, seed=recipe.seed + 1
-    )
+    last: FitConfig = replace(
+        recipe.part(FitConfig),
+        steps=recipe.finish_steps, learning_rate=0.3 * recipe.learning_rate, seed=recipe.seed + 1,
+    )  # fmt: skip
+    first = replace(recipe.part(FitConfig), opening_weight=0.0)
     net, _, _ = fit(shared, model, first, rank=rank, world=world)
     return fit(nearer, model, last, rank=rank, world=world, begin=net)
+
+
+def move_films(grid: GridSpeaker, recipe: Recipe) -> None:
+    """Films of the training and tuning clips that are out of time come in time from here on."""
+    names = training(grid.clips)
+    if recipe.film_steps:
+        asked = names + validation(grid.clips)
+        grid.late_s = film_delays(grid, names, asked, steps=recipe.film_steps, seed=recipe.seed)
 
 
 def train(
@@ -120,6 +131,7 @@ def train(
     names, tuning = training(grid.clips), validation(grid.clips)
     apart = len(held_out(grid.clips))
     log.info("GRID: %d clips to train, %d to tune, %d held out", len(names), len(tuning), apart)
+    move_films(grid, recipe)
     groups = cached(grid, names, recipe.part(CorpusConfig), cache)
     if captures is not None:
         own = load_captures(captures, video)
@@ -136,6 +148,7 @@ def train(
     facts = {
         "date": date.today().isoformat(), "recipe": asdict(recipe), "gain": dict(zip(CHANNELS, gain.tolist(), strict=True)),
         "train_clips": names, "validation_clips": tuning, "held_out_rule": "sorted(names)[::9]",
+        "films_late_s": grid.late_s,
         "examples": {k: len(v) for k, v in groups.items()}, "processes": world,
         "minutes": {"examples": round(prepared_s / 60, 1), "all": round((time.perf_counter() - started) / 60, 1)},
         "data": "GRID corpus speaker s1 (CC BY 4.0, Cooke, Barker, Cunningham, Shao 2006); curves are pseudo-labels",

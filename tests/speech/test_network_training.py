@@ -21,6 +21,7 @@ from animaface.speech.train.augment import disturbed, faster, revoiced  # noqa: 
 from animaface.speech.train.dataset import (  # noqa: E402
     CHANNELS,
     LEARNED,
+    Example,
     Sampler,
     example,
     hearing_ahead,
@@ -28,8 +29,9 @@ from animaface.speech.train.dataset import (  # noqa: E402
     touches,
 )
 from animaface.speech.train.export import export, scale_outputs  # noqa: E402
-from animaface.speech.train.fit import FitConfig, fit  # noqa: E402
+from animaface.speech.train.fit import FitConfig, Objective, fit, scales_of  # noqa: E402
 from animaface.speech.train.grid import Clip  # noqa: E402
+from animaface.speech.train.losses import shown_opening  # noqa: E402
 from animaface.speech.train.model import ModelConfig  # noqa: E402
 from animaface.speech.train.recipe import CONFIG, Recipe  # noqa: E402
 from animaface.speech.train.rules import rule_curves  # noqa: E402
@@ -99,6 +101,36 @@ def test_another_look_ahead_hears_the_same_sound_sooner_or_later() -> None:
     for wanted in (0.0, 0.02, 0.08, 0.16):
         assert click_s(LOOK_AHEAD_S) - click_s(wanted) == pytest.approx(wanted - LOOK_AHEAD_S, abs=0.005)
     assert hearing_ahead(one, 0.16).now is one.now
+
+
+def test_the_opening_is_asked_for_with_the_seals_on() -> None:
+    """The rules seal m b p after the network: the loss sees what they show, and the lips' own rules stay apart."""
+    rng = np.random.default_rng(0)
+    jaw = torch.from_numpy(rng.uniform(0.0, 0.5, (2, 40)).astype(np.float32)).requires_grad_()
+    close, lifts = torch.full((2, 40), 0.05), torch.full((2, 40, 4), 0.1)
+    seal = torch.zeros(2, 40)
+    seal[:, 10:14] = 1.0
+    shown = shown_opening(jaw, close, lifts, seal)
+    assert shown[:, 10:14].abs().max() == 0.0
+    np.testing.assert_allclose(shown[:, 20].tolist(), (jaw[:, 20] + 0.05).tolist(), atol=1e-6)
+    objective = Objective(FitConfig(opening_weight=1.0), *scales_of([_random_example(rng)]))
+    rows = [_random_example(rng) for _ in range(2)]
+    batch = Example(*(np.stack([getattr(r, f) for r in rows]) for f in Example.__dataclass_fields__))
+    curves = torch.zeros(2, 60, len(CHANNELS), requires_grad=True)
+    _, told = objective(curves, torch.zeros(2, 60, 2 * len(PHONES) + 2), batch)
+    plain = Objective(FitConfig(), objective.mean, objective.sd)
+    assert "opening" not in plain(curves, torch.zeros(2, 60, 2 * len(PHONES) + 2), batch)[1]
+    true = torch.from_numpy((batch.curves - objective.mean) / objective.sd)
+    _, right = objective(true, torch.zeros(2, 60, 2 * len(PHONES) + 2), batch)
+    assert right["opening"] < 0.3 * told["opening"]
+
+
+def _random_example(rng: np.random.Generator) -> Example:
+    """60 frames that move, without m b p and without lifted lips."""
+    curves = rng.uniform(0.0, 0.5, (60, len(CHANNELS))).astype(np.float32)
+    curves[:, [i for i, n in enumerate(CHANNELS) if n.startswith(("mouthLower", "mouthUpper"))]] = 0.0
+    phones = np.full(60, PHONES.index("AA"), np.int64)
+    return Example(np.zeros((60, N_FEATURES), np.float32), curves, np.ones_like(curves), phones, phones)
 
 
 @pytest.fixture(scope="module")
