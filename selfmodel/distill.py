@@ -199,7 +199,7 @@ def distil(
     o = options or DistillOptions()
     torch.manual_seed(o.seed)
     neutral = solver.limits.neutral_u
-    net = DistilledInverse(solver, hand, observed, o.hidden)
+    net = DistilledInverse(solver, hand, observed, o.hidden, o.refine)
     alone = np.tile(shapes_alone(), (max(1, o.expressions // 2000), 1))
     values = np.concatenate([alone, random_expressions(o.expressions, o.seed)])
     values[-(o.expressions // 3) :] = _spoken_frames(o.seed, o.expressions // 3)

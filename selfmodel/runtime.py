@@ -62,7 +62,9 @@ class FaceInverse:
         self.rate_hz = float(facts["rate_hz"])
         self._offsets = tuple(int(k) for k in facts["window_frames"])
         self.lookahead_frames = max(*self._offsets, 0)
-        self._recent = np.zeros((0, N_CHANNELS))
+        self._past = -min(*self._offsets, 0)
+        self._at = self._past + np.array(self._offsets)  # of `_recent`, where the oldest frame not yet answered looks
+        self._recent = np.zeros((0, N_CHANNELS), dtype=np.float32)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -88,29 +90,27 @@ class FaceInverse:
         v = _checked(values)
         if not len(v):
             return np.zeros((0, len(self.names)))
-        past = -min(*self._offsets, 0)
         if not len(self._recent):
-            self._recent = np.repeat(v[:1], past, axis=0)
-        self._recent = np.concatenate([self._recent, v])
-        ripe = len(self._recent) - past - self.lookahead_frames
+            self._recent = np.repeat(v[:1], self._past, axis=0)
+        self._recent = np.concatenate([self._recent, v], dtype=np.float32)
+        ripe = len(self._recent) - self._past - self.lookahead_frames
         if ripe <= 0:
             return np.zeros((0, len(self.names)))
-        u = self._run(windows(self._recent, self._offsets)[past : past + ripe])
+        u = self._run(self._recent[self._at + np.arange(ripe)[:, None]])
         self._recent = self._recent[ripe:]
         return u
 
     def held_back(self) -> Array:
         """Commands [R, N] of the frames that are not ripe, as if the newest stayed: a first word, to be followed by
         that of `push`."""
-        past = -min(*self._offsets, 0)
         if not len(self._recent):
             return np.zeros((0, len(self.names)))
-        return self._run(windows(self._recent, self._offsets)[past:])
+        return self._run(windows(self._recent, self._offsets)[self._past :])
 
     def flush(self) -> Array:
         """Commands [R, N] of the frames still held back; then ready for a new take."""
         u = self.held_back()
-        self._recent = np.zeros((0, N_CHANNELS))
+        self._recent = self._recent[:0]
         return u
 
     def _run(self, window: Array) -> Array:
