@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 _SHARP_SHARE: Final = 0.45
 """A picture less sharp than this share of those at rest is thrown away."""
-_MISFIT: Final = 0.05
+_MISFIT: Final = 0.02
 _TURNED_RAD: Final = 0.12
 """A head turned farther from rest than this shows its skin from another side: only its pose is told."""
 
@@ -54,7 +54,7 @@ class CameraDetector(PictureDetector):
         self.on_sighting: Callable[[float, Sighting], None] = lambda time_s, sighting: None
         """Told of every face the network found, for a look at the network alone."""
         self._mesh, self._eyes_m = mesh, eyes_m
-        self._recent: deque[tuple[Sighting, Gray, float]] = deque(maxlen=40)
+        self._recent: deque[tuple[Sighting, Picture, float]] = deque(maxlen=40)
         self._rest: Rest | None = None
         self._registration: Registration | None = None
 
@@ -78,12 +78,12 @@ class CameraDetector(PictureDetector):
         if self._rest is not None and sharp < _SHARP_SHARE * self._rest.sharpness:
             self.tally.blurred += 1
             return None
-        self._recent.append((sighting, gray, sharp))
+        self._recent.append((sighting, picture, sharp))
         head_rad = self._head(sighting)
         if self._rest is not None and np.abs(head_rad).max() > _TURNED_RAD:
             nothing = np.full((N_LANDMARKS, 3), np.nan)
             return LandmarkFrame(grab.time_s, nothing, head_rad, np.zeros(N_LANDMARKS, dtype=np.bool_))
-        landmarks_m = self._landmarks(sighting, gray)
+        landmarks_m = self._landmarks(sighting, picture)
         if landmarks_m is None:
             self.tally.outliers += 1
             return None
@@ -97,12 +97,14 @@ class CameraDetector(PictureDetector):
         face = gray[low[1] : high[1], low[0] : high[0]]
         return float(self._cv2.Laplacian(face, self._cv2.CV_32F).std()) if face.size else 0.0
 
-    def _landmarks(self, sighting: Sighting, gray: Gray) -> Array | None:
+    def _landmarks(self, sighting: Sighting, picture: Picture) -> Array | None:
         """[478, 3] m; None where it can't be right."""
         if self._rest is None or self._registration is None:
-            rest = Rest.of([sighting], [gray], 0.0, self._eyes_m)
+            rest = Rest.of([sighting], [picture], 0.0, self._eyes_m)
             return rest.neutral_m
-        found, misfit = self._registration.find(gray, self._rest.start_px(sighting.points_px))
+        found, misfit = self._registration.find(
+            picture.astype(np.float32), self._rest.start_px(sighting.points_px)
+        )
         if misfit > _MISFIT:
             return None
         out = self._rest.neutral_m.copy()
@@ -132,7 +134,7 @@ class CameraDetector(PictureDetector):
             raise CalibrationError(f"{self.name}: only {len(recent)} pictures of the face at rest",
                                    next_step="check light and distance, then calibrate again")  # fmt: skip
         sharp = float(np.median([s for _, _, s in recent]))
-        self._take(Rest.of([s for s, _, _ in recent], [g for _, g, _ in recent], sharp, self._eyes_m))
+        self._take(Rest.of([s for s, _, _ in recent], [p for _, p, _ in recent], sharp, self._eyes_m))
         return self._rest.arrays() if self._rest is not None else {}
 
     def recall_rest(self, kept: Mapping[str, NDArray[Any]]) -> None:
@@ -142,7 +144,7 @@ class CameraDetector(PictureDetector):
     def _take(self, rest: Rest) -> None:
         self._rest = rest
         self._registration = Registration(
-            rest.gray, rest.points_px[:N_VERTICES, :2], self._eyes_m / rest.pixel_m
+            rest.picture, rest.points_px[:N_VERTICES, :2], self._eyes_m / rest.pixel_m
         )
 
     def facts(self) -> dict[str, Any]:

@@ -19,12 +19,12 @@ _PUPILS = (468, 473)  # the subject's right and left iris centre
 
 @dataclass(frozen=True)
 class Rest:
-    """points_px[478, 3] of the landmarks at rest, seen_px[478, 3] where the network saw them, gray picture, rotation of the head [3, 3], size of a pixel at the eyes (m),
+    """points_px[478, 3] of the landmarks at rest, seen_px[478, 3] where the network saw them, picture RGB [h, w, 3], rotation of the head [3, 3], size of a pixel at the eyes (m),
     sharpness of the picture, and the neutral landmarks [478, 3] in the head frame that belong to it (m)."""
 
     points_px: Array
     seen_px: Array
-    gray: NDArray[np.float32]
+    picture: NDArray[np.float32]
     head: Array
     pixel_m: float
     sharpness: float
@@ -34,7 +34,7 @@ class Rest:
     def of(
         cls,
         sightings: Sequence[Sighting],
-        grays: Sequence[NDArray[np.float32]],
+        pictures: Sequence[NDArray[Any]],
         sharpness: float,
         eyes_m: float,
     ) -> Self:
@@ -51,10 +51,10 @@ class Rest:
             )
         pixel_m = eyes_m / between_px
         u, _, vt = np.linalg.svd(np.mean([s.head for s in sightings], axis=0))
-        gray = np.mean(np.stack(grays), axis=0).astype(np.float32)
+        picture = np.mean(np.stack(pictures), axis=0).astype(np.float32)
         points = seen.copy()
         points[:N_VERTICES, :2] = placed(seen[:N_VERTICES, :2])
-        return cls(points, seen, gray, u @ vt, pixel_m, sharpness, _in_head_frame(points, pixel_m))
+        return cls(points, seen, picture, u @ vt, pixel_m, sharpness, _in_head_frame(points, pixel_m))
 
     def start_px(self, seen_px: Array) -> Array:
         """[468, 2] px where the landmarks are about, by how the network saw the mesh move: seen_px [478, 3]."""
@@ -80,13 +80,18 @@ class Rest:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For the work folder."""
-        return {"points_px": self.points_px, "seen_px": self.seen_px, "gray": self.gray, "head": self.head, "pixel_m": np.array(self.pixel_m),
+        return {"points_px": self.points_px, "seen_px": self.seen_px, "picture": self.picture, "head": self.head, "pixel_m": np.array(self.pixel_m),
                 "sharpness": np.array(self.sharpness), "neutral_m": self.neutral_m}  # fmt: skip
 
     @classmethod
     def from_arrays(cls, kept: Mapping[str, NDArray[Any]]) -> Self:
-        """What `arrays` gave."""
-        return cls(kept["points_px"], kept["seen_px"], kept["gray"], kept["head"], float(kept["pixel_m"]), float(kept["sharpness"]),
+        """What `arrays` gave. Raises CalibrationError for what an earlier version kept: it knew no colours."""
+        if "picture" not in kept:
+            raise CalibrationError(
+                "the picture of the face at rest is an earlier version's",
+                next_step="animaface calibrate FACE --camera 0 --again neutral",
+            )
+        return cls(kept["points_px"], kept["seen_px"], kept["picture"], kept["head"], float(kept["pixel_m"]), float(kept["sharpness"]),
                    kept["neutral_m"])  # fmt: skip
 
 

@@ -9,7 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.landmarks import INNER_LOWER, INNER_UPPER, N_VERTICES, neutral_m, regions, triangles
+from animaface.robot.face.landmarks import (
+    INNER_LOWER,
+    INNER_UPPER,
+    N_VERTICES,
+    mirror_index,
+    neutral_m,
+    regions,
+    triangles,
+)
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -22,6 +30,17 @@ _MOUTH: Final = frozenset((*INNER_UPPER, *INNER_LOWER, 78, 308))
 
 _OUTLINE: Final = (284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
                    172, 58, 132, 93, 234, 127, 162, 21, 54)  # fmt: skip
+
+_UPPER_RIGHT: Final = (246, 161, 160, 159, 158, 157, 173)
+_LOWER_RIGHT: Final = (7, 163, 144, 145, 153, 154, 155)
+LID_PAIRS: Final = np.array([
+    *zip(_UPPER_RIGHT, _LOWER_RIGHT, strict=True),
+    *zip(mirror_index()[list(_UPPER_RIGHT)].tolist(), mirror_index()[list(_LOWER_RIGHT)].tolist(), strict=True),
+])  # fmt: skip
+"""[14, 2] landmarks of the upper and the lower rim that face each other, the subject's right eye first."""
+_CANTHI: Final = ((33, 133), (362, 263))
+_LIP_STIFF: Final = 10.0
+"""Lips are thick: they are pulled along, not apart."""
 
 RIGID: Final = (10, 338, 297, 332, 109, 67, 103, 127, 356, 234, 454, 54, 284, 21, 251, 162, 389)
 """Forehead and temples: landmarks that no actuator moves."""
@@ -42,6 +61,48 @@ def eye_rims() -> Index:
 def mouth_rim() -> Index:
     """The landmarks where upper and lower lip meet."""
     return np.array(sorted(_MOUTH), dtype=np.int64)
+
+
+def outline() -> Index:
+    """The landmarks of the face's border, where it turns away from the camera."""
+    return np.array(_OUTLINE, dtype=np.int64)
+
+
+@cache
+def facing() -> Array:
+    """[468] how much the skin at rest faces the camera: 1 straight, 0 where it is seen from the side."""
+    x, normal = neutral_m()[:N_VERTICES], np.zeros((N_VERTICES, 3))
+    for tri in open_triangles():
+        across = np.cross(x[tri[1]] - x[tri[0]], x[tri[2]] - x[tri[0]])
+        normal[tri] += across if across[2] > 0.0 else -across
+    return np.asarray(normal[:, 2] / np.linalg.norm(normal, axis=1))
+
+
+def lid_axes(points_px: Array) -> Array:
+    """[14, 2] unit vectors across the eye, downwards, one for each of LID_PAIRS, of points [468, 2] px."""
+    out = np.zeros((len(LID_PAIRS), 2))
+    for k, (a, b) in enumerate(_CANTHI):
+        along = points_px[b] - points_px[a]
+        out[7 * k : 7 * (k + 1)] = np.array([-along[1], along[0]]) / np.linalg.norm(along)
+    return out * np.where(out[:, 1:] < 0.0, -1.0, 1.0)
+
+
+def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array, Array]:
+    """([936, 936] energy of lids that slide along the eye, [936, 936] weights of rims seen across it).
+
+    Lids turn about the line between the corners of the eye, so they hardly move along it.
+    """
+    slide, seen = (np.zeros((2 * N_VERTICES, 2 * N_VERTICES)) for _ in range(2))
+    axes = lid_axes(points_px)
+    middle = np.array([points_px[LID_PAIRS[7 * k : 7 * (k + 1)]].mean(axis=(0, 1)) for k in range(2)])
+    for i in regions()["lids"]:
+        axis = axes[7 * int(np.linalg.norm(middle - points_px[i], axis=1).argmin())]
+        turned = np.array([-axis[1], axis[0]])
+        slide[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += along * np.outer(turned, turned)
+    for pair, axis in zip(LID_PAIRS, axes, strict=True):
+        for i in pair:
+            seen[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += across * np.outer(axis, axis)
+    return slide, seen
 
 
 def lip_landmarks() -> Index:
@@ -69,18 +130,22 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
     """[468, 468] energy of a displacement: membrane L + bending L L + ground I, L the cotangent Laplacian.
 
     The elastic sheet that skin is for a camera (M. Botsch, O. Sorkine, On linear variational surface
-    deformation methods, 2008). Forehead and temples are held.
+    deformation methods, 2008); lips are firmer. Forehead and temples are held.
     """
-    x, laplace = neutral_m()[:, :2], np.zeros((N_VERTICES, N_VERTICES))
+    x, firm = neutral_m()[:, :2], np.ones(N_VERTICES)
+    firm[lip_landmarks()] = _LIP_STIFF
+    laplace, stretch = (np.zeros((N_VERTICES, N_VERTICES)) for _ in range(2))
     for tri in open_triangles():
+        thick = firm[tri].min()
         for k in range(3):
             i, j, far = tri[k], tri[(k + 1) % 3], tri[(k + 2) % 3]
             a, b = x[i] - x[far], x[j] - x[far]
             twice_area = abs(a[0] * b[1] - a[1] * b[0]) + 1e-9
             weight = 0.1 + 0.5 * min(abs(float(a @ b)) / twice_area, 5.0)
-            laplace[[i, j], [i, j]] += weight
-            laplace[[i, j], [j, i]] -= weight
-    out = membrane * laplace + bending * (laplace @ laplace)
+            for energy, much in ((laplace, weight), (stretch, weight * thick)):
+                energy[[i, j], [i, j]] += much
+                energy[[i, j], [j, i]] -= much
+    out = membrane * stretch + bending * (laplace @ (firm[:, None] * laplace))
     out[np.arange(N_VERTICES), np.arange(N_VERTICES)] += ground
     out[RIGID, RIGID] += 1.0
     return np.asarray(out)

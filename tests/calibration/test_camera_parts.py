@@ -55,6 +55,10 @@ def _textured(random: np.random.Generator) -> tuple[NDArray[np.float32], Array]:
     return (3.0 * (fine - 128) + coarse + 128).astype(np.float32), at
 
 
+def _in_gray(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.clip(np.repeat(picture[..., None], 3, axis=2), 0.0, 255.0)
+
+
 def test_registration_finds_a_bend_to_a_fraction_of_a_pixel() -> None:
     """Cheeks and nose pushed by up to 5 px, smoothly, with noise: found within .5 px though the start says nothing."""
     random = np.random.default_rng(0)
@@ -67,8 +71,8 @@ def test_registration_finds_a_bend_to_a_fraction_of_a_pixel() -> None:
         picture, x - 4.0 * bump, y - 3.0 * bump, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     new = (0.8 * new + 20.0 + random.normal(0, 2.0, new.shape)).astype(np.float32)  # and another light
-    registration = Registration(picture, at, 100.0)
-    found, misfit = registration.find(new, at)
+    registration = Registration(_in_gray(picture), at, 100.0)
+    found, misfit = registration.find(_in_gray(new), at)
     near = np.exp(-((at - centre) ** 2).sum(axis=1) / (2 * 35.0**2))
     wanted = near[:, None] * np.array([4.0, 3.0])
     inside = [i for r in ("nose", "cheeks") for i in regions()[r]]
@@ -76,7 +80,7 @@ def test_registration_finds_a_bend_to_a_fraction_of_a_pixel() -> None:
     assert np.median(error) < 0.35
     assert np.percentile(error, 95) < 1.0
     assert misfit < 0.2
-    unmoved, better = registration.find(picture, at)
+    unmoved, better = registration.find(_in_gray(picture), at)
     assert np.abs(unmoved - at).max() < 0.05
     assert better < misfit
 
@@ -85,7 +89,7 @@ def test_rest_gives_metres_by_one_length_and_takes_shifts_of_the_head_out() -> N
     """62 mm between the pupils make the scale; a shifted, tilted picture of the same face is no movement."""
     points = neutral_m() * [1700.0, -1700.0, -1700.0] + [320.0, 250.0, 0.0]
     sighting = Sighting(points, np.zeros(52), np.eye(3))
-    rest = Rest.of([sighting] * 3, [np.zeros((480, 640), np.float32)] * 3, 1.0, 0.062)
+    rest = Rest.of([sighting] * 3, [np.zeros((480, 640, 3), np.float32)] * 3, 1.0, 0.062)
     assert np.linalg.norm(rest.neutral_m[473] - rest.neutral_m[468]) == pytest.approx(0.062, rel=0.01)
     turned = moved(points[:, :2], complex(1.01 * np.exp(0.02j)), 3.0 - 2.0j)
     assert np.abs(rest.moved_m(turned) - rest.neutral_m[:, :2]).max() < 1e-9
@@ -97,7 +101,7 @@ def test_rest_gives_metres_by_one_length_and_takes_shifts_of_the_head_out() -> N
     np.testing.assert_array_equal(again.neutral_m, rest.neutral_m)
     small = Sighting(points / 4.0, np.zeros(52), np.eye(3))
     with pytest.raises(CalibrationError, match="too small"):
-        Rest.of([small], [np.zeros((4, 4), np.float32)], 1.0, 0.062)
+        Rest.of([small], [np.zeros((4, 4, 3), np.float32)], 1.0, 0.062)
 
 
 def _chirp(delay_s: float, frames_per_s: float) -> Glances:
