@@ -25,6 +25,7 @@ from animaface.calibration.active import Curiosity
 from animaface.calibration.learn import history_of
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
+from animaface.calibration.timing import timed
 from animaface.robot.config import FaceConfig, load_face
 from animaface.selfmodel.export import import_self_model
 from animaface.selfmodel.history import TICK_S, Response
@@ -111,12 +112,13 @@ def first(recordings: list[Recording], n: int) -> list[Recording]:
 
 def judge(stage: Stage, recordings: list[Recording], exam: Recording) -> dict[str, Any]:
     """Score of a self-model trained on all of the recordings."""
-    history = history_of(recordings, stage.response)
-    x = np.concatenate([r.at_frames(history.inputs(stage.response.follow(r.u))) for r in recordings])
+    response = timed(stage.response, recordings)
+    history = history_of(recordings, response)
+    x = np.concatenate([r.at_frames(history.inputs(response.follow(r.u))) for r in recordings])
     seen = np.concatenate([r.landmarks_m for r in recordings])
     head = np.concatenate([r.head_rad for r in recordings])
-    model = train_self_model(x, seen, head, len(stage.response.tau_s), history, TrainOptions(seed=stage.seed))
-    x_exam = exam.at_frames(history.inputs(stage.response.follow(exam.u)))
+    model = train_self_model(x, seen, head, len(response.tau_s), history, TrainOptions(seed=stage.seed))
+    x_exam = exam.at_frames(history.inputs(response.follow(exam.u)))
     return score(exam.landmarks_m, model.predict(x_exam)[0]).as_dict()
 
 

@@ -22,6 +22,7 @@ from animaface.calibration.learn import history_of
 from animaface.calibration.options import Options
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
+from animaface.calibration.timing import timed
 from animaface.robot.config import FaceConfig, load_face
 from animaface.selfmodel.baselines import emo_layout, feed_forward
 from animaface.selfmodel.history import Response
@@ -79,12 +80,13 @@ def compare(
     """Scores on the first n poses."""
     babble = replace(babble, frame_s=babble.frame_s[:n], landmarks_m=babble.landmarks_m[:n],
                      head_rad=babble.head_rad[:n])  # fmt: skip
+    started = time.monotonic()
+    response = timed(response, [babble])  # for the rivals, too
     history = history_of([babble], response)
     q_train, q_exam = response.follow(babble.u), response.follow(exam.u)
     q, q_test = babble.at_frames(q_train), exam.at_frames(q_exam)
     x, x_test = babble.at_frames(history.inputs(q_train)), exam.at_frames(history.inputs(q_exam))
     seen, truth = babble.landmarks_m, exam.landmarks_m
-    started = time.monotonic()
     model = train_self_model(x, seen, babble.head_rad, q.shape[1], history, TrainOptions(seed=seed))
     seconds = time.monotonic() - started
     models: dict[str, NDArray[np.float64]] = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from animaface.calibration.paths import command_limits
 from animaface.calibration.recording import Recording
+from animaface.calibration.timing import timed
 from animaface.robot.config import FaceConfig
 from animaface.robot.face.errors import CalibrationError
 from animaface.robot.handmap import HandMap
@@ -96,7 +97,8 @@ def learn_face(
     recordings: Sequence[Recording], response: Response, observed: NDArray[np.bool_], neutral_m: Array,
     options: TrainOptions, progress: Progress,
 ) -> Learned:  # fmt: skip
-    """Train the self-model on babbling."""
+    """Train the self-model on babbling. `response`: what the steps told; the photos set it right (timing.py)."""
+    response = timed(response, recordings)
     history = history_of(recordings, response)
     inputs = np.concatenate([r.at_frames(history.inputs(response.follow(r.u))) for r in recordings])
     landmarks = np.concatenate([r.landmarks_m for r in recordings])

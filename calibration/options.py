@@ -70,7 +70,8 @@ class Options:
     """
 
     poses: int = 2000
-    frame_hz: float = 5.0
+    frame_hz: float = 10.0 / 3.0
+    """Photos of babbling: what one teaches grows with the way between them (docs/selfmodel.md). 2,000 take ten minutes."""
     chunk_s: float = 20.0
     active: bool = False
     """Each piece of babbling is chosen where the self-model knows least; else all are random."""
@@ -101,6 +102,7 @@ class Options:
         """Every picture costs a tenth of a second of looking, so fewer are taken."""
         return cls(
             poses=poses,
+            frame_hz=5.0,
             active=True,
             chunk_s=10.0,
             seed=seed,
