@@ -222,16 +222,20 @@ def before_after(rows: Sequence[Mapping[str, Any]]) -> str:
     return _png(figure)
 
 
-def pose_curves(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Worst region's relative error against poses, one line per way of babbling -> data URI."""
+def pose_curves(rows: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Worst region's relative error against poses, one line per way of moving -> data URI. `beside`: other ways on another face,
+    dashed."""
     figure = Figure(figsize=(5.6, 3.2), facecolor=PAPER)
     ax = figure.add_subplot()
     colours = {"white noise": "#9a958a", "smooth": ASKED, "active": DONE}
-    for way in dict.fromkeys(str(r["way"]) for r in rows):
-        line = sorted((int(r["poses"]), float(r["worst"])) for r in rows if r["way"] == way)
-        poses = sorted({n for n, _ in line})
-        mean = [float(np.mean([w for m, w in line if m == n])) for n in poses]
-        ax.plot(poses, mean, "o-", ms=4, lw=1.4, color=colours.get(way, BEST), label=way)
+    for drawn, style, width in ((beside, "o--", 0.9), (rows, "o-", 1.8)):
+        for way in dict.fromkeys(str(r["way"]) for r in drawn):
+            line = sorted((int(r["poses"]), float(r["worst"])) for r in drawn if r["way"] == way)
+            poses = sorted({n for n, _ in line})
+            mean = [float(np.mean([w for m, w in line if m == n])) for n in poses]
+            label = way if drawn is rows else f"{way}, simulated hybrid face"
+            ax.plot(poses, mean, style, ms=4, lw=width, color=colours.get(way, BEST), label=label)
+    rows = [*rows, *beside]
     ax.set_xscale("log")
     ax.set_yscale("log")
     poses = sorted({int(r["poses"]) for r in rows})

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from animaface.calibration import folder
-from animaface.calibration.report import with_recalibration, write_report
+from animaface.calibration import figures, folder
+from animaface.calibration.report import ways_of_moving, with_recalibration, write_report
 from animaface.robot.config import load_face
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
@@ -40,8 +40,20 @@ def test_before_after_and_the_curve_are_on_the_page(tmp_path: Path) -> None:
     assert "Before and after" in page
     assert "50 % of the asked movement was missed by the hand map and 15 % is missed now; 10 % is out" in page
     assert "2025-12-24 18:00<th>now" in page
-    assert "active, smooth, white noise" in page
+    assert "moved one way (active and smooth and white noise)" in page
+    assert "Dashed: other ways of moving" in page
     assert page.count("data:image/png;base64,") >= 6
+
+
+def test_other_ways_of_moving_stand_beside_the_own_one() -> None:
+    """White noise, smooth and active: a curve each, measured, and falling; they are drawn beside a face's own rows."""
+    ways = ways_of_moving()
+    for way in ("white noise", "smooth", "active"):
+        line = sorted((r["poses"], r["worst"]) for r in ways if r["way"] == way)
+        assert len(line) >= 3
+        assert line[-1][1] < line[0][1] < 1.0
+    own = [r for r in CURVE if r["way"] == "smooth"]
+    assert figures.pose_curves(own, ways) != figures.pose_curves(own)
 
 
 def test_a_recalibration_stands_on_top_once(tmp_path: Path) -> None:
