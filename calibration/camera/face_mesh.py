@@ -27,7 +27,7 @@ Picture = NDArray[np.uint8]
 class Sighting:
     """What the network saw in one picture.
 
-    points_px[478, 3]: column, row and depth (towards the camera is negative) in pixels; scores[52] in the
+    points_px[478, 3]: column, row (0 the middle of the first pixel) and depth (towards the camera is negative) in pixels; scores[52] in the
     order of ARKIT_NAMES, 0 where the model has none (tongueOut); head[3, 3] rotation of the head, x to the
     subject's left, y up, z towards the camera.
     """
@@ -71,6 +71,7 @@ class FaceMesh:
         height, width = picture.shape[:2]
         points = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]], dtype=np.float64)
         points *= (width, height, width)
+        points[:, :2] -= 0.5  # from the corner of the first pixel to its middle, where OpenCV counts from
         head = np.asarray(found.facial_transformation_matrixes[0], dtype=np.float64)[:3, :3]
         return Sighting(points, _by_name(found.face_blendshapes[0]), head)
 

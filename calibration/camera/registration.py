@@ -19,13 +19,12 @@ from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Appearanc
 from animaface.calibration.camera.model import need_opencv
 from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import (
+    border,
     eye_rims,
     facing,
     lid_stiffness,
     mouth_rim,
-    near_mouth,
     open_triangles,
-    outline,
     stiffness,
 )
 from animaface.robot.face.landmarks import N_VERTICES, regions
@@ -49,11 +48,10 @@ class Step:
 
 _RIM_SHARE: Final = 0.2
 _SEAM_SHARE: Final = 0.25
-_BORDER_SHARE: Final = (0.2, 0.5)
+_BORDER: Final = (0.1, 0.3)
+"""Skin so near the border says all, and nothing."""
 _FACING: Final = (0.45, 0.65)
 """Skin that faces the camera less than the first says nothing, more than the second all."""
-_BELIEVED: Final = 0.3
-"""Share of the movement around the mouth, as the network sees it, from which the skin is bent."""
 _GROUND: Final = 1e-4
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
@@ -81,15 +79,13 @@ class Registration:
     def find(self, picture: Image, start_px: Array) -> tuple[Array, float]:
         """([468, 2] px, how badly it fits: 0 perfect) from what the network saw, start_px [468, 2].
 
-        picture: RGB [h, w, 3]. Around the mouth, which moves far and opens, a part of what the network saw is
-        what the skin is bent from, and of what the lips do; elsewhere, where it sees a third of the movement, it is bent from rest.
+        picture: RGB [h, w, 3].
         """
         guess = start_px - self.rest_px
-        prior = _BELIEVED * near_mouth()[:, None] * guess
         rims = self._rims.moves_px(picture)
         found, misfit = guess, 1.0
         for k, level in enumerate(self._levels):
-            finer, misfit = level.fit(picture, found, prior, rims)
+            finer, misfit = level.fit(picture, found, rims)
             if k:
                 finer[_UPPER_LIP] = found[_UPPER_LIP]
             found = finer
@@ -124,8 +120,8 @@ class _Level:
         self._stiff = np.kron(stiffness(step.membrane, step.bending, _GROUND), np.eye(2)) + slide
         self._inverse = np.linalg.inv(hessian + self._stiff + self._rim_weight)
 
-    def fit(self, picture: Image, move_px: Array, prior_px: Array, rims_px: Array) -> tuple[Array, float]:
-        """(displacement [468, 2] in px of the full picture, misfit), from a first guess, bent from the prior, with the rims
+    def fit(self, picture: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:
+        """(displacement [468, 2] in px of the full picture, misfit), from a first guess, with the rims
         of the lids where they were seen."""
         step, d, misfit = self._step, move_px, 1.0
         seen = self._appearance.of(picture)
@@ -136,7 +132,7 @@ class _Level:
             misfit = float((weight * (error / OUTLIER) ** 2).mean())
             force = (self._jacobian @ (weight * error)[:, :, None])[:, :, 0]
             pull = np.bincount(self._where.ravel(), force.ravel(), minlength=2 * N_VERTICES)
-            held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ (d - prior_px).ravel()
+            held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ d.ravel()
             d = d + (self._inverse @ (pull + held)).reshape(-1, 2)
         return d, misfit
 
@@ -157,11 +153,9 @@ def _counting(corners: NDArray[np.int64], shares: Array) -> Array:
     What lies between the rims of the lids is the eye's as much as the skin's, and the eye turns by itself. The dark
     seam between closed lips looks like the open mouth, and would be pulled along by it.
     """
-    eye, mouth, border = (
-        (shares * np.isin(corners, ring())).sum(axis=1) for ring in (eye_rims, mouth_rim, outline)
-    )
+    eye, mouth = ((shares * np.isin(corners, ring())).sum(axis=1) for ring in (eye_rims, mouth_rim))
     front = ((shares * facing()[corners]).sum(axis=1) - _FACING[0]) / (_FACING[1] - _FACING[0])
-    inside = (_BORDER_SHARE[1] - border) / (_BORDER_SHARE[1] - _BORDER_SHARE[0])
+    inside = (_BORDER[1] - (shares * border()[corners]).sum(axis=1)) / (_BORDER[1] - _BORDER[0])
     skin = (eye <= _RIM_SHARE) & (mouth <= _SEAM_SHARE)
     return np.asarray(skin * np.clip(front, 0.0, 1.0) * np.clip(inside, 0.0, 1.0))
 

@@ -38,6 +38,7 @@ LID_PAIRS: Final = np.array([
     *zip(mirror_index()[list(_UPPER_RIGHT)].tolist(), mirror_index()[list(_LOWER_RIGHT)].tolist(), strict=True),
 ])  # fmt: skip
 """[14, 2] landmarks of the upper and the lower rim that face each other, the subject's right eye first."""
+_NOSE_BRIDGE: Final = 6
 _CANTHI: Final = ((33, 133), (362, 263))
 _LIP_STIFF: Final = 10.0
 """Lips are thick: they are pulled along, not apart."""
@@ -63,9 +64,17 @@ def mouth_rim() -> Index:
     return np.array(sorted(_MOUTH), dtype=np.int64)
 
 
-def outline() -> Index:
-    """The landmarks of the face's border, where it turns away from the camera."""
-    return np.array(_OUTLINE, dtype=np.int64)
+@cache
+def border() -> Array:
+    """[468] 1 on the face's border, where it turns away from the camera, and less on skin within three neighbours of it
+    (cheeks, jaw and chin: above the eyes the border moves nothing)."""
+    beside = _beside() > 0.0
+    below = neutral_m()[:N_VERTICES, 1] < neutral_m()[_NOSE_BRIDGE, 1]
+    out = np.zeros(N_VERTICES)
+    out[list(_OUTLINE)] = 1.0
+    for share in (0.6, 0.3):
+        out = np.maximum(out, share * (below & (beside @ (out > 0.0))))
+    return out
 
 
 @cache
@@ -111,17 +120,11 @@ def lip_landmarks() -> Index:
 
 
 @cache
-def near_mouth() -> Array:
-    """[468] 1 on lips and corners, falling to 0 within some neighbours of them."""
-    beside = np.zeros((N_VERTICES, N_VERTICES))
-    for tri in triangles():
-        beside[np.ix_(tri, tri)] = 1.0
-    np.fill_diagonal(beside, 0.0)
-    mean = beside / beside.sum(axis=1, keepdims=True)
-    out = np.zeros(N_VERTICES)
-    out[[i for r in ("upper_lip", "lower_lip", "corners") for i in regions()[r]]] = 1.0
-    for _ in range(3):
-        out = np.maximum(out, 0.8 * mean @ out)
+def _beside() -> Array:
+    """[468, 468] 1 for landmarks that share a triangle of the skin, and for each with itself."""
+    out = np.eye(N_VERTICES)
+    for tri in open_triangles():
+        out[np.ix_(tri, tri)] = 1.0
     return out
 
 
@@ -145,7 +148,7 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
             for energy, much in ((laplace, weight), (stretch, weight * thick)):
                 energy[[i, j], [i, j]] += much
                 energy[[i, j], [j, i]] -= much
-    out = membrane * stretch + bending * (laplace @ (firm[:, None] * laplace))
+    out = membrane * stretch + bending * (laplace @ laplace)
     out[np.arange(N_VERTICES), np.arange(N_VERTICES)] += ground
     out[RIGID, RIGID] += 1.0
     return np.asarray(out)
