@@ -108,13 +108,13 @@ class Refinement(nn.Module):
         self._seen = self.w1.shape[2] // (model.shape.degree + 1)
         grades = torch.tensor([*range(1, model.shape.degree + 1), 1], dtype=torch.float32)
         self.register_buffer("grades", grades.repeat_interleave(self._seen))
-        self.register_buffer("out", model.scale.unsqueeze(1) * objective.chol)
+        self.register_buffer("out", self._blocks_of(model.scale.unsqueeze(1) * objective.chol))
         self.register_buffer("neutral", torch.as_tensor(objective.limits.neutral_u, dtype=torch.float32))
         self.register_buffer("skin", _powers(objective.history.skin, n))
         self.register_buffer("free", observed)
         self.register_buffer("least", model.asked(model.least))
         self._slack = bool((self.least > 0.0).any())
-        self.register_buffer("rest", torch.zeros(1, self.out.shape[1]))
+        self.register_buffer("rest", torch.zeros(1, len(objective.chol)))
         self.register_buffer("inverse", torch.zeros(n, n))
         self.learned = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for _ in range(steps))
 
@@ -136,15 +136,16 @@ class Refinement(nn.Module):
     def forward(self, u: Tensor, target: Tensor) -> Tensor:
         """u[B, N], target[B, rows] mm counted from rest. Learns its matrices; the pull is a constant to that."""
         with torch.no_grad():
-            way, goal = target @ self.out.T, (self.rest + target) @ self.out.T
-            there = ((self.rest + target) * target).sum(dim=1, keepdim=True)
-            share = self._shrunk / ((target**2).sum(dim=1, keepdim=True) + NEAR_REST_MM2)
-            square = self.out @ self.out.T
+            back = self.out.transpose(2, 3)
+            way, square = self._by_block(target) @ back, self.out @ back
+            goal = way + self._by_block(self.rest) @ back
+            far = (target * target).sum(dim=1, keepdim=True)
+            there, share = far + target @ self.rest.T, self._shrunk / (far + NEAR_REST_MM2)
         eye = torch.eye(len(self.inverse))
         for learned in self.learned[: self.steps]:
             with torch.no_grad():
                 y, through, pieces = self._through(u)
-                short = share * torch.relu(there - (y * way).sum(dim=1, keepdim=True))
+                short = share * torch.relu(there - (y * way).sum(dim=(0, 3), keepdim=True))
                 pulled = self._back(y @ square - goal - short * way, through) * self._slopes(u, pieces)
             matrix = (self.inverse @ (eye + learned)).repeat(pulled.shape[1] // len(eye), 1)
             u = (u - (pulled @ matrix) * self.free).clamp(0.0, 1.0)
@@ -152,12 +153,12 @@ class Refinement(nn.Module):
 
     def look(self, u: Tensor) -> Tensor:
         """What the settled face shows, [B, rows] mm."""
-        return self._through(u)[0] @ self.out
+        return (self._through(u)[0] @ self.out).permute(2, 0, 1, 3).flatten(1)
 
     def pull(self, error: Tensor, u: Tensor) -> Tensor:
         """[B, N] Jacobian transposed times error[B, rows]: what each actuator has to do with it."""
         _, way, pieces = self._through(u)
-        pulled = self._back(error @ self.out.T, way) * self._slopes(u, pieces)
+        pulled = self._back(self._by_block(error) @ self.out.transpose(2, 3), way) * self._slopes(u, pieces)
         return pulled.view(len(u), -1, u.shape[1]).sum(dim=1)
 
     def _pieces(self, u: Tensor) -> list[Tensor]:
@@ -184,7 +185,7 @@ class Refinement(nn.Module):
         return torch.cat(out, dim=1)
 
     def _through(self, u: Tensor) -> tuple[Tensor, Way, list[Tensor]]:
-        """[B, blocks * components] the self-model's coefficients in units of its scale, and the way there."""
+        """[blocks, 1, B, components] the self-model's coefficients in units of its scale, and the way there."""
         s, pieces = self._shape, self._pieces(u)
         led = torch.cat(pieces, dim=1) @ self.lead + self.lead_bias
         led = led.view(-1, s.n_blocks, 1, 2 * self._seen).permute(1, 2, 0, 3)
@@ -200,13 +201,11 @@ class Refinement(nn.Module):
         gate2 = torch.sigmoid(above)
         second = above * gate2
         y = ((first + second) @ self.w3).sum(dim=1, keepdim=True) + f @ self.straight + self.bias
-        flat = y.permute(2, 0, 1, 3).flatten(1)
-        return flat, Way(gate1 + first * (1.0 - gate1), gate2 + second * (1.0 - gate2), at), pieces
+        return y, Way(gate1 + first * (1.0 - gate1), gate2 + second * (1.0 - gate2), at), pieces
 
     def _back(self, g: Tensor, way: Way) -> Tensor:
-        """[B, pieces * N] from what is pulled at each coefficient, g[B, blocks * components]."""
+        """[B, pieces * N] from what is pulled at each coefficient, g[blocks, 1, B, components]."""
         s = self._shape
-        g = g.view(-1, s.n_blocks, 1, s.n_components).permute(1, 2, 0, 3)
         up = g @ self.w3.transpose(2, 3)
         down = up + (up * way.second) @ self.w2.transpose(2, 3)
         grades = self.grades.unsqueeze(1)
@@ -217,6 +216,17 @@ class Refinement(nn.Module):
         for part in parts[s.degree - 2 :: -1]:  # Horner's rule on the derivative
             on_at = on_at * way.at + part
         return torch.cat([on_at, parts[-1]], dim=3).permute(2, 0, 1, 3).flatten(1) @ self.lead.T
+
+    def _by_block(self, flat: Tensor) -> Tensor:
+        """[B, blocks * components] -> [blocks, 1, B, components]."""
+        return flat.view(-1, self._shape.n_blocks, 1, self._shape.n_components).permute(1, 2, 0, 3)
+
+    def _blocks_of(self, square: Tensor) -> Tensor:
+        """What a matrix of all coefficients does within each block, [blocks, 1, components, components]: blocks share no
+        landmark, so it does nothing else."""
+        s = self._shape
+        parts = square.view(s.n_blocks, s.n_components, s.n_blocks, s.n_components)
+        return parts.diagonal(dim1=0, dim2=2).permute(2, 0, 1).unsqueeze(1).contiguous()
 
 
 def _horner(coefficients: list[Tensor], x: Tensor) -> Tensor:

@@ -23,7 +23,10 @@ def wild_objective() -> Objective:
         model.slip[1], model.stretch[2] = 0.1, -0.2
         model.least[3] = 0.5  # a cable that is slack at rest and in one of two poses
         model.seen.copy_(torch.relu(torch.rand(model.seen.shape) - 0.3))
-        model.basis.copy_(torch.randn(model.basis.shape) / model.basis.shape[1] ** 0.5)
+        basis = torch.zeros(len(blocks()), 4, model.basis.shape[1])
+        for k, columns in enumerate(blocks()):  # of its own landmarks alone
+            basis[k][:, columns] = torch.randn(4, len(columns)) / model.basis.shape[1] ** 0.5
+        model.basis.copy_(basis.flatten(0, 1))
         model.scale.fill_(2e-3)
         model.mean.copy_(torch.as_tensor(np.concatenate([neutral_m().ravel(), np.zeros(3)])))
     limits = CommandLimits(np.full(N, 0.4), equal=[[0, 1]])
