@@ -24,7 +24,7 @@ from animaface.selfmodel.inverse import SolveOptions, Solver
 from animaface.selfmodel.objective import Objective, Targets
 from animaface.selfmodel.refine import Refinement, TargetNet
 from animaface.selfmodel.retarget import Retarget
-from animaface.selfmodel.window import N_WINDOW, windows
+from animaface.selfmodel.window import N_WINDOW, Numbers, windows
 
 Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
@@ -262,7 +262,7 @@ def _imitate(
 
 
 def _go_on(
-    net: DistilledInverse, solver: Solver, values: Array, targets: Targets, bank: list[tuple[Array, Targets]],
+    net: DistilledInverse, solver: Solver, values: Array, targets: Targets, bank: list[tuple[Numbers, Targets]],
     o: DistillOptions, report: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Go on through the frozen self-model: half held expressions, half takes in motion."""

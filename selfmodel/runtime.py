@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from animaface.robot.face.arkit import CHANNEL_NAMES, N_CHANNELS
 from animaface.robot.face.errors import CalibrationError, InputError
 from animaface.robot.face.providers import providers
-from animaface.selfmodel.window import windows
+from animaface.selfmodel.window import Numbers, windows
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class FaceInverse:
         self._recent = self._recent[:0]
         return u
 
-    def _run(self, window: Array) -> Array:
+    def _run(self, window: Numbers) -> Array:
         if not len(window):
             return np.zeros((0, len(self.names)))
         (u,) = self._session.run(["u"], {"window": np.ascontiguousarray(window, dtype=np.float32)})
