@@ -3,7 +3,8 @@
 The simulated face is drawn, MediaPipe and the registration look at the pictures, and the truth judges (it never
 feeds the session). Per seed: the camera's delay and each actuator's lag against the truth; detection, jitter and
 error of the landmarks in the image plane, for the network alone and with registration; a self-model from the
-camera's poses, scored on the truth's fixed path in the image plane, beside a linear model from the same pictures.
+camera's poses, scored on the truth's fixed path in the image plane, beside a linear model from the same pictures
+and what the hand map would make of it (the nose may be left to it where the camera does no better).
 --session times the whole session of the first seed as well. Times are CPU seconds of one process and wall
 seconds of a machine that may be busy. Writes bench/results/camera.json.
 """
@@ -36,6 +37,8 @@ from animaface.calibration.recording import Recorder, Recording
 from animaface.calibration.work import Work
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.landmarks import MOVING_RMS_M, REGION_NAMES, regions
+from animaface.robot.handmap import HandMap
+from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
 from animaface.selfmodel.train import TrainOptions
 
@@ -160,7 +163,7 @@ def one_seed(
     learned = learn.learn_face(everything, steps.response(), steps.observed(), neutral["landmarks_m"],
                                TrainOptions(seed=seed), lambda done, total: None)  # fmt: skip
     took["self-model"] = since(started)
-    result["self_model"] = _scored(learned, everything, exam, rest_m)
+    result["self_model"] = _scored(config, learned, everything, exam, rest_m)
     detector.close()
     work.clear()
     return result
@@ -229,8 +232,23 @@ def _landmarks(
     return by_region(plane(there, rest_m), plane(seen, neutral_m), pixel_m)
 
 
+def hand_map_m(config: FaceConfig, q: Array) -> Array:
+    """[F, 478, 3] movement that the hand map takes actuators at q [F, N] for: the shapes that it would have answered
+    with these commands, non-negative, of the shipped rig."""
+    hand = HandMap(config)
+    du = q - hand.neutral_u
+    du /= np.where(du > 0.0, np.maximum(1.0 - hand.neutral_u, 1e-6), np.maximum(hand.neutral_u, 1e-6))
+    shares = hand.shares[:52]
+    step, values = 1.0 / (np.linalg.norm(shares, 2) ** 2 + 0.01), np.zeros((len(q), 52))
+    for _ in range(300):
+        values -= step * ((values @ shares - du) @ shares.T + 0.01 * values)
+        values = np.clip(values, 0.0, 1.0)
+    rig = default_rig()
+    return np.asarray(rig.landmarks_m(values) - rig.neutral_m)
+
+
 def _scored(
-    learned: learn.Learned, training: list[Recording], exam: Recording, rest_m: Array
+    config: FaceConfig, learned: learn.Learned, training: list[Recording], exam: Recording, rest_m: Array
 ) -> dict[str, Any]:
     q = np.concatenate([r.at_frames(learned.response.follow(r.u)) for r in training])
     seen = np.concatenate([r.landmarks_m for r in training])
@@ -240,6 +258,7 @@ def _scored(
         "self-model": learned.model.predict(learned.inputs(exam))[0], "linear": linear_model(q, seen, q_exam),
         "nearest neighbour": nearest_neighbour(q, seen, q_exam), "constant face": constant_face(seen, len(q_exam)),
     }  # fmt: skip
+    models["hand map"] = hand_map_m(config, q_exam) + learned.neutral_m
     return {name: score(truth, plane(m.copy(), learned.neutral_m)).as_dict() for name, m in models.items()}
 
 
@@ -286,6 +305,10 @@ def show(result: dict[str, Any]) -> None:
             f"seed {seed}: delay {r['delay_ms']}, jitter {r['jitter_mm']:.3f} mm, pictures {r['pictures']}"
         )
         out.print({k: v for k, v in r["lags_ms"].items() if k != "by actuator"})
+        nose = {k: v["relative"].get("nose") for k, v in r["self_model"].items()}
+        if nose.get("self-model") is not None and nose.get("hand map") is not None:
+            better = "no worse than" if nose["self-model"] <= nose["hand map"] else "worse than"
+            out.print(f"nose: {nose['self-model']:.2f}, {better} its hand map's {nose['hand map']:.2f}")
         out.print(r["took_s"])
 
 

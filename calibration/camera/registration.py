@@ -53,6 +53,8 @@ _BORDER: Final = (0.1, 0.3)
 _FACING: Final = (0.45, 0.65)
 """Skin that faces the camera less than the first says nothing, more than the second all."""
 _GROUND: Final = 1e-4
+_UPPER_GROUND: Final = 0.02
+"""The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by the corners."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
 _ROW: Final = 512
@@ -117,7 +119,9 @@ class _Level:
         outer = (self._counts[:, None, None] * self._jacobian @ self._jacobian.transpose(0, 2, 1)).ravel()
         hessian = np.bincount(flat, outer, minlength=n * n).reshape(n, n)
         slide, self._rim_weight = lid_stiffness(rest_px, _SLIDE, _RIM_WEIGHT)
-        self._stiff = np.kron(stiffness(step.membrane, step.bending, _GROUND), np.eye(2)) + slide
+        sheet = stiffness(step.membrane, step.bending, _GROUND).copy()
+        sheet[_UPPER_LIP, _UPPER_LIP] += _UPPER_GROUND
+        self._stiff = np.kron(sheet, np.eye(2)) + slide
         self._inverse = np.linalg.inv(hessian + self._stiff + self._rim_weight)
 
     def fit(self, picture: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:

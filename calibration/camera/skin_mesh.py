@@ -130,7 +130,8 @@ def _beside() -> Array:
 
 @cache
 def stiffness(membrane: float, bending: float, ground: float) -> Array:
-    """[468, 468] energy of a displacement: membrane L + bending L L + ground I, L the cotangent Laplacian.
+    """[468, 468] energy of a displacement: membrane L + bending L A^-1/2 L + ground I, L the cotangent Laplacian, A the
+    share of the skin that a landmark stands for, mean 1.
 
     The elastic sheet that skin is for a camera (M. Botsch, O. Sorkine, On linear variational surface
     deformation methods, 2008); lips are firmer. Forehead and temples are held.
@@ -138,17 +139,20 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
     x, firm = neutral_m()[:, :2], np.ones(N_VERTICES)
     firm[lip_landmarks()] = _LIP_STIFF
     laplace, stretch = (np.zeros((N_VERTICES, N_VERTICES)) for _ in range(2))
+    area = np.zeros(N_VERTICES)
     for tri in open_triangles():
         thick = firm[tri].min()
         for k in range(3):
             i, j, far = tri[k], tri[(k + 1) % 3], tri[(k + 2) % 3]
             a, b = x[i] - x[far], x[j] - x[far]
             twice_area = abs(a[0] * b[1] - a[1] * b[0]) + 1e-9
+            area[i] += twice_area
             weight = 0.1 + 0.5 * min(abs(float(a @ b)) / twice_area, 5.0)
             for energy, much in ((laplace, weight), (stretch, weight * thick)):
                 energy[[i, j], [i, j]] += much
                 energy[[i, j], [j, i]] -= much
-    out = membrane * stretch + bending * (laplace @ laplace)
+    firmer = np.maximum(area / area.mean(), 0.1) ** -0.5
+    out = membrane * stretch + bending * (laplace @ (firmer[:, None] * laplace))
     out[np.arange(N_VERTICES), np.arange(N_VERTICES)] += ground
     out[RIGID, RIGID] += 1.0
     return np.asarray(out)
