@@ -119,9 +119,10 @@ class SimulatedStand:
 
 def simulated_stand(
     config: FaceConfig, *, seed: int = 0, timestep_s: float = 0.004, landmarks: Eye = "truth",
-    model: Path | None = None,
+    model: Path | None = None, specks: bool = False,
 ) -> SimulatedStand:  # fmt: skip
-    """A simulated face in lock-step, ready to be calibrated; `model` is the camera's (see find_model)."""
+    """A simulated face in lock-step, ready to be calibrated; `model` is the camera's (see find_model). `specks`: its skin
+    is dabbed with specks that a camera can follow."""
     from animaface.sim.body.face import SimFace
 
     clock = LockStepClock()
@@ -138,7 +139,7 @@ def simulated_stand(
     from animaface.sim.camera import SimCamera
 
     mesh = FaceMesh(model)
-    camera = SimCamera(face, clock, seed=seed)
+    camera = SimCamera(face, clock, seed=seed, specks=specks)
     detector = CameraDetector(camera, mesh, eyes_m=camera.eyes_m)
     return SimulatedStand(world, clock, detector, robot, camera.flash, camera)
 

@@ -6,6 +6,7 @@ are nobody's business but a test's. Frames are remembered as snapshots and drawn
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -34,15 +35,16 @@ class SimCamera:
 
     def __init__(
         self, plant: SimFace, clock: LockStepClock, *, seed: int = 0, size: tuple[int, int] = (640, 480),
-        fps: float = 30.0,
+        fps: float = 30.0, specks: bool = False,
     ) -> None:  # fmt: skip
+        """specks: the skin is dabbed with specks that a camera can follow."""
         random = np.random.default_rng([seed, 40_110])
         self._plant, self._clock, self._random = plant, clock, random
         self.size = size
         self._period_s = 1.0 / fps
         self.hidden_delay_s = float(random.uniform(*_DELAY_S))
         self.hidden_exposure_s = float(random.uniform(*_EXPOSURE_S))
-        self.view = _view(random)
+        self.view = replace(_view(random), specks=specks)
         self._optics = _Optics(random, size)
         self._painter: Painter | None = None
         self._drawn: tuple[Array, NDArray[np.float32]] | None = None

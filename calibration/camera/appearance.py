@@ -37,7 +37,8 @@ def colour_shares(picture: Image) -> Image:
 
 @dataclass(frozen=True)
 class Appearance:
-    """How a picture is looked at in one size: `scale` of its pixels, radius (px) within which contrast counts."""
+    """How a picture is looked at in one size: `scale` of its pixels, radius (px) within which contrast counts, 0 where
+    only colour does."""
 
     scale: float
     contrast_px: float
@@ -46,12 +47,15 @@ class Appearance:
         """[h, w, CHANNELS] of an RGB picture."""
         cv2 = need_opencv()
         small = cv2.resize(picture, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
-        gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        colour = colour_shares(cv2.GaussianBlur(small, (0, 0), 0.8 if self.scale > 0.6 else 0.5))
+        contrast = self._contrast(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        return np.concatenate([contrast[..., None], colour / np.float32(_COLOUR)], axis=-1, dtype=np.float32)
+
+    def _contrast(self, gray: Image) -> Image:
+        if self.contrast_px <= 0.0:
+            return np.zeros_like(gray)
+        cv2 = need_opencv()
         detail = gray - cv2.GaussianBlur(gray, (0, 0), self.contrast_px)
         size = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * self.contrast_px))
-        colour = colour_shares(cv2.GaussianBlur(small, (0, 0), 0.8 if self.scale > 0.6 else 0.5))
-        return np.concatenate(
-            [(detail * (_CONTRAST / (size + _WEAK)))[..., None], colour / np.float32(_COLOUR)],
-            axis=-1,
-            dtype=np.float32,
-        )
+        out: Image = detail * (_CONTRAST / (size + _WEAK))
+        return out

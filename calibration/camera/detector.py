@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 _SHARP_SHARE: Final = 0.45
 """A picture less sharp than this share of those at rest is thrown away."""
-_MISFIT: Final = 0.02
+_MISFIT: Final = 0.03
 _TURNED_RAD: Final = 0.12
 """A head turned farther from rest than this shows its skin from another side: only its pose is told."""
 

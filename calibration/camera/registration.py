@@ -37,7 +37,7 @@ EYES_PX: Final = 100.0
 
 @dataclass(frozen=True)
 class Step:
-    """One level: `scale` of the picture (1: EYES_PX from eye to eye), blur radius of its local contrast in px, stiffness, iterations."""
+    """One level: `scale` of the picture (1: EYES_PX from eye to eye), radius of its local contrast in px (0: colour alone), stiffness, iterations."""
 
     scale: float
     contrast_px: float
@@ -60,8 +60,13 @@ _RIM_WEIGHT: Final = 3.0
 _ROW: Final = 512
 _MOST_PIXELS: Final = 16_384
 """A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
-STEPS: Final = (Step(0.5, 6.0, 0.003, 0.01, 12), Step(1.0, 6.0, 0.003, 0.01, 4))
-"""The second is for all but the upper lip, which finds itself in teeth and tongue below it, the more the closer it looks."""
+STEPS: Final = (
+    Step(0.5, 0.0, 0.003, 0.01, 12),
+    Step(0.5, 6.0, 0.003, 0.01, 4),
+    Step(1.0, 6.0, 0.003, 0.01, 5),
+)
+"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were. The last is
+for all but the upper lip, which finds itself in teeth and tongue below it, the more the closer it looks."""
 _UPPER_LIP: Final = list(regions()["upper_lip"])
 _UPPER_SHARE: Final = 0.4
 """How much the network counts there: it errs in other ways."""
@@ -88,7 +93,7 @@ class Registration:
         found, misfit = guess, 1.0
         for k, level in enumerate(self._levels):
             finer, misfit = level.fit(picture, found, rims)
-            if k:
+            if k == len(self._levels) - 1:
                 finer[_UPPER_LIP] = found[_UPPER_LIP]
             found = finer
         found[_UPPER_LIP] += _UPPER_SHARE * (guess - found)[_UPPER_LIP]
@@ -101,12 +106,18 @@ class _Level:
         self._appearance = Appearance(step.scale, step.contrast_px)
         image = self._appearance.of(reference)
         x = (rest_px + 0.5) * step.scale - 0.5
-        pixels, self._corners, self._shares = _rasterised(x, image.shape[:2], self._cv2)
-        if len(pixels) > _MOST_PIXELS:
-            checked = pixels.sum(axis=1) % 2 == 0
-            pixels, self._corners, self._shares = (a[checked] for a in (pixels, self._corners, self._shares))
+        pixels, corners, shares = _rasterised(x, image.shape[:2], self._cv2)
+        counts = _counting(corners, shares)
+        use = counts > 0.0
+        if int(use.sum()) > _MOST_PIXELS:
+            use &= pixels.sum(axis=1) % 2 == 0
+        pixels, self._corners, self._shares, self._counts = (
+            pixels[use],
+            corners[use],
+            shares[use],
+            counts[use],
+        )
         self._pixels = pixels.astype(np.float64)
-        self._counts = _counting(self._corners, self._shares)
         gx = self._cv2.Sobel(image, self._cv2.CV_32F, 1, 0, ksize=3) / 8.0
         gy = self._cv2.Sobel(image, self._cv2.CV_32F, 0, 1, ksize=3) / 8.0
         column, row = pixels[:, 0], pixels[:, 1]

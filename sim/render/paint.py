@@ -16,6 +16,8 @@ FACE_SIZE = 1024
 _SKIN = np.array([226.0, 178.0, 152.0])
 _LIP = np.array([186.0, 92.0, 88.0])
 _HAIR = np.array([66.0, 44.0, 32.0])
+_SPECK = np.array([116.0, 74.0, 58.0])
+_SPECKS_PX = 27.0
 
 _OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 _BROW_TOP_RIGHT = (70, 63, 105, 66, 107)
@@ -140,6 +142,21 @@ def face_texture() -> Image:
         _paint_brow(canvas, side, rng)
         _paint_lids(canvas, side)
     return np.asarray(np.clip(canvas, 0, 255), dtype=np.uint8)
+
+
+@cache
+def speckled_face_texture() -> Image:
+    """[1024, 1024, 3] the same face dabbed with small brown specks about every 4 mm, as a builder may before a camera
+    follows its skin."""
+    rng = np.random.default_rng(29)
+    out = face_texture().astype(np.float64)
+    steps = np.arange(_SPECKS_PX / 2, FACE_SIZE, _SPECKS_PX)
+    centres = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    for centre in centres + rng.uniform(-0.38, 0.38, centres.shape) * _SPECKS_PX:
+        rows, cols, grid = _window(centre[None], 14)
+        away = np.linalg.norm(grid - centre, axis=-1) / rng.uniform(4.0, 7.0)
+        _blend(out, rows, cols, rng.uniform(0.35, 0.6) * _smooth_step(1.5 - away), _SPECK)
+    return np.asarray(np.clip(out, 0, 255), dtype=np.uint8)
 
 
 @cache

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.sim.body.pose import Shape
+from animaface.sim.render import paint
 from animaface.sim.render.figure import Figure, Part
 from animaface.sim.render.gl import open_context
 from animaface.sim.render.surface import Normals
@@ -18,7 +19,8 @@ Image = NDArray[np.uint8]
 @dataclass(frozen=True)
 class View:
     """Where the camera stands (m), its upright angle of view (deg), how it is turned (rad: to the left, up,
-    about its axis) and the light: direction of the main light and strengths of main, fill, rim and all round."""
+    about its axis) and the light: direction of the main light and strengths of main, fill, rim and all round.
+    specks: the skin is dabbed with specks."""
 
     camera_m: tuple[float, float, float] = (0.0, -0.004, 0.64)
     fovy_deg: float = 25.0
@@ -27,6 +29,7 @@ class View:
     main: float = 1.0
     fill: float = 1.0
     ambient: float = 1.0
+    specks: bool = False
 
     def axes(self) -> str:
         """MuJoCo's xyaxes of the camera."""
@@ -109,7 +112,9 @@ class Painter:
         )
         for k, part in enumerate(self._figure.parts):
             start = int(self._model.tex_adr[k + 1])
-            self._model.tex_data[start : start + part.texture.size] = part.texture.ravel()
+            dabbed = view is not None and view.specks and part.name == "face"
+            texture = paint.speckled_face_texture() if dabbed else part.texture
+            self._model.tex_data[start : start + texture.size] = texture.ravel()
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
         self._normals = [
