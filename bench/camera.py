@@ -12,6 +12,7 @@ seconds of a machine that may be busy. Writes bench/results/camera.json.
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from dataclasses import replace
@@ -301,6 +302,8 @@ def show(result: dict[str, Any]) -> None:
             cells = [f"{values[n]:.2f}" if n in values else "-" for n in REGION_NAMES]
             table.add_row(seed, what, *cells, f"{max(values.values()):.2f}")
     out.print(table)
+    if "session" in result:
+        out.print({k: result["session"][k] for k in ("cpu", "wall", "load")})
     for seed, r in result["seeds"].items():
         out.print(
             f"seed {seed}: delay {r['delay_ms']}, jitter {r['jitter_mm']:.3f} mm, pictures {r['pictures']}"
@@ -323,20 +326,21 @@ def main() -> None:
     parser.add_argument("--no-lags", action="store_true", help="lags as the config says, for a quick look")
     parser.add_argument("--specks", action="store_true", help="skin with specks that a camera can follow")
     parser.add_argument("--session", action="store_true", help="time the whole session too")
+    parser.add_argument("--only-session", action="store_true", help="nothing else, of the first seed")
     args = parser.parse_args()
     config = load_face(args.face)
     kept = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     key = args.face + ", specks" * args.specks
     old = kept.get(key, {})
     result = old if old.get("poses") == args.poses else {"face": key, "poses": args.poses, "seeds": {}}
-    for seed in args.seeds:
+    for seed in [] if args.only_session else args.seeds:
         result["seeds"][str(seed)] = one_seed(
             config, seed, args.poses, active=not args.random, lags=not args.no_lags, specks=args.specks
         )
         kept[key] = result
         RESULT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    if args.session:
-        result["session"] = whole_session(config, args.seeds[0], args.poses)
+    if args.session or args.only_session:
+        result["session"] = {**whole_session(config, args.seeds[0], args.poses), "load": os.getloadavg()[2]}
         kept[key] = result
         RESULT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
     show(result)

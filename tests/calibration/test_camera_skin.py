@@ -1,0 +1,113 @@
+"""What skin a camera follows, and what it doesn't: the border of the face, light, lids that fold away."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("cv2")
+import cv2
+
+from animaface.calibration.camera.appearance import Appearance
+from animaface.calibration.camera.registration import Registration
+from animaface.calibration.camera.rims import LidRims
+from animaface.calibration.camera.skin_mesh import LID_PAIRS, border, facing, lid_axes
+from animaface.robot.face.landmarks import neutral_m, regions
+from animaface.sim.render.paint import face_texture, speckled_face_texture
+
+Array = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+_SKIN = np.array([215.0, 165.0, 140.0], np.float32)
+_EYES_PX = 107.0
+
+
+def _at() -> Array:
+    """[468, 2] px of the face mesh in a picture of 640 x 480."""
+    return neutral_m()[:468, :2] * [1700.0, -1700.0] + [320.0, 250.0]
+
+
+def _spotted(seed: int) -> Image:
+    """Skin with reddish spots, no shade."""
+    random = np.random.default_rng(seed)
+    spots = cv2.GaussianBlur(random.normal(0.0, 1.0, (480, 640)).astype(np.float32), (0, 0), 5.0)
+    red = np.clip(3.0 * spots / spots.std(), -4.0, 4.0)[..., None]
+    return np.clip(_SKIN + 6.0 * red * np.array([1.0, -1.5, -0.5], np.float32), 0.0, 255.0)
+
+
+def _before_a_wall(face: Image) -> Image:
+    inside = np.zeros((480, 640), np.uint8)
+    ring = _at()[border() == 1.0]
+    ring = cv2.convexHull((ring.mean(axis=0) + 0.97 * (ring - ring.mean(axis=0))).astype(np.float32))[:, 0]
+    cv2.fillPoly(inside, [np.round(ring).astype(np.int32)], 1)
+    return np.where(inside[..., None] > 0, face, np.float32(70.0)).astype(np.float32)
+
+
+def test_skin_slides_under_the_border_of_the_face() -> None:
+    """Cheeks and jaw went down by 8 px while the outline stayed where it was, as it does when a jaw opens: the
+    registration that took the outline for a place on the skin gave back .65 of a jaw's movement."""
+    picture = _spotted(3)
+    at = _at()
+    down = np.clip(
+        (at[:, 1] - at[6, 1]) / (at[17, 1] - at[6, 1]), 0.0, 1.0
+    )  # nothing at the bridge of the nose, all at the lips
+    rows = np.clip((np.mgrid[0:480, 0:640][0] - at[6, 1]) / (at[17, 1] - at[6, 1]), 0.0, 1.0)
+    y, x = np.mgrid[0:480, 0:640].astype(np.float32)
+    new = cv2.remap(
+        picture, x, (y - 8.0 * rows).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    found, _ = Registration(_before_a_wall(picture), at, _EYES_PX).find(_before_a_wall(new), at)
+    move = (found - at)[:, 1]
+    jaw = [i for r in ("jaw", "cheeks") for i in regions()[r] if border()[i] < 1.0]
+    assert (move[jaw] * down[jaw]).sum() / (8.0 * down[jaw] ** 2).sum() > 0.85
+
+
+def test_light_that_changes_is_no_movement() -> None:
+    """A lamp from the other side: colour stays, and the shade that wanders over the cheeks is not followed."""
+    picture, at = _before_a_wall(_spotted(4)), _at()
+    across = np.linspace(0.6, 1.1, 640, dtype=np.float32)[None, :, None]
+    registration = Registration(np.clip(picture * across, 0, 255), at, _EYES_PX)
+    found, _ = registration.find(np.clip(picture * across[:, ::-1], 0, 255), at)
+    inside = [i for r in ("cheeks", "nose", "jaw") for i in regions()[r] if facing()[i] > 0.6]
+    assert np.median(np.linalg.norm((found - at)[inside], axis=1)) < 0.3
+
+
+def _eyes(lower_upper_lid_px: float, raise_lower_lid_px: float, colour: tuple[float, float, float]) -> Image:
+    """A face whose eyes are bare between the rims."""
+    out, at = _before_a_wall(np.full((480, 640, 3), 1.0, np.float32) * _SKIN), _at()
+    axes = lid_axes(at)
+    for side in (slice(0, 7), slice(7, 14)):
+        upper = at[LID_PAIRS[side, 0]] + lower_upper_lid_px * axes[side]
+        lower = at[LID_PAIRS[side, 1]] - raise_lower_lid_px * axes[side]
+        cv2.fillPoly(
+            out, [np.round(16 * np.concatenate([upper, lower[::-1]])).astype(np.int32)], colour, cv2.LINE_8, 4
+        )
+    return out + np.random.default_rng(0).normal(0.0, 2.0, out.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("colour", [(225.0, 225.0, 220.0), (90.0, 60.0, 40.0), (70.0, 110.0, 140.0)])
+def test_rims_of_the_lids_are_found_by_what_is_bare_of_the_eye(colour: tuple[float, float, float]) -> None:
+    """White, brown or blue: upper rims 3 px lower and lower rims 1.5 px higher are seen to within half a pixel."""
+    at = _at()
+    rims = LidRims(_eyes(0.0, 0.0, colour), at, _EYES_PX)
+    assert np.abs(rims.moves_px(_eyes(0.0, 0.0, colour))).max() < 0.6
+    seen = rims.moves_px(_eyes(3.0, 1.5, colour))
+    axes = lid_axes(at)
+    wide = np.linalg.norm(at[LID_PAIRS[:, 1]] - at[LID_PAIRS[:, 0]], axis=1) > 8.0
+    for column, wanted in ((0, 3.0), (1, -1.5)):
+        along = (seen[LID_PAIRS[:, column]] * axes).sum(axis=1)[wide]
+        assert np.median(along) == pytest.approx(wanted, abs=0.5)
+
+
+def test_contrast_radius_of_nothing_leaves_colour_alone() -> None:
+    """The first look: freckles that are only darker are not seen."""
+    gray = np.repeat(np.random.default_rng(1).uniform(60, 200, (60, 80, 1)), 3, axis=2).astype(np.float32)
+    assert not Appearance(1.0, 0.0).of(gray).any()
+    assert np.abs(Appearance(1.0, 4.0).of(gray)[..., 0]).max() > 0.3
+
+
+def test_specks_are_a_wish_and_not_the_skin() -> None:
+    """The simulated skin has none unless they are asked for; then dark dots every few millimetres."""
+    plain, dabbed = face_texture().astype(int), speckled_face_texture().astype(int)
+    darker = (plain - dabbed).max(axis=2) > 20
+    assert 0.05 < darker.mean() < 0.4
+    assert np.median(np.abs(plain - dabbed)) == 0
