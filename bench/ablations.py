@@ -3,13 +3,15 @@
     python bench/ablations.py --cache FOLDER [--only NAME ...] [--steps 600] [--batch 24] [--data ../shared/data]
 
 Every row is trained alike from the config of the shipped weights, but for fewer steps (a fifth of them the finish) of
-fewer rows, and but for its one change; gains are set and the closure layer is put on as in the product. So rows compare with the base
-row, not with the shipped weights. "base, another seed" tells how much chance alone makes of it.
+fewer rows, and but for its one change; gains are set and the closure layer is put on as in the product. The base has
+its films as they came and no opening in the loss: what these bring stands in rows of their own. So rows compare with
+the base row, not with the shipped weights. "base, another seed" tells how much chance alone makes of it.
 
 Scored on the tuning clips (the held-out hundred are never read), on the same clips by three other throats, and on
 their sentences by flite's slt, which only the row without it has never heard (leave-voice-out). r and aperture r as
 in strangers.py, beside what the next clip's prediction reaches; variance = of the network's curves before the gains,
-as a share of the real one, median of the shapes. Look-ahead is shifted by whole sub-frames of sound (8 ms).
+as a share of the real one, median of the shapes. "in time": r and aperture r where the tuning clips' films that are
+out of time with their sound are moved to it (rows that ran before this was counted lack it). Look-ahead is shifted by whole sub-frames of sound (8 ms).
 Writes bench/results/ablations.json after every row; rows of the same length that are there already stay.
 """
 
@@ -26,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from strangers import SCORED, scored, throats, voices
+from strangers import SCORED, SHAPES, scored, throats, voices
 
 from animaface.robot.face.arkit import CHANNEL_NAMES
 from animaface.robot.face.take import Take
@@ -38,7 +40,7 @@ from animaface.speech.train.dataset import CHANNELS, Example, hearing_ahead
 from animaface.speech.train.gains import Heard, gains
 from animaface.speech.train.grid import Clip, GridSpeaker, phone_track, training, validation
 from animaface.speech.train.model import N_TOUCHES
-from animaface.speech.train.recipe import CONFIG, Recipe, fitted
+from animaface.speech.train.recipe import CONFIG, Recipe, fitted, move_films
 from animaface.speech.train.score import Sealed
 
 HERE = Path(__file__).resolve().parent
@@ -56,6 +58,8 @@ class Row:
     without: tuple[str, ...] = ()
 
 
+_FILMS: Final = {"film_steps": 400, "broken_off_clips": 80}
+_BEFORE: Final = {"film_steps": 0, "broken_off_clips": 0, "opening_weight": 0.0}
 ROWS: Final = {
     "base": Row(),
     "plain squared error": Row(
@@ -71,6 +75,8 @@ ROWS: Final = {
     "base, another seed": Row({"seed": 2}),
     "no weight on moments of motion": Row({"coarticulation_share": 0.0}),
     "no correlation in the loss": Row({"correlation_weight": 0.0}),
+    "films in time": Row(_FILMS),
+    "films in time, opening in the loss": Row(_FILMS | {"opening_weight": 0.4}),
 }
 
 
@@ -127,6 +133,8 @@ def closures(clips: list[Clip], say: Trained) -> Result:
 def examples(grid: GridSpeaker, row: Row, recipe: Recipe, cache: Path | None, base: Groups) -> Groups:
     """The row's groups: the base's, but for what it leaves out or makes anew."""
     groups = dict(base)
+    if recipe.film_steps:
+        groups = cached(grid, training(grid.clips), recipe.part(CorpusConfig), cache)
     if recipe.without_voice:
         other = replace(recipe.part(CorpusConfig), grid_variants=0)
         groups |= {
@@ -145,11 +153,12 @@ def measured(say: Trained, heard: dict[str, list[Clip]]) -> Result:
     """One row's numbers."""
     own = heard["as recorded"]
     by = {who: scored(clips, say) for who, clips in heard.items()}
-    far = [by[who] for who in by if who not in ("as recorded", "flite slt")]
+    far = [by[who] for who in by if who not in ("as recorded", "in time", "flite slt")]
     return {
         **by["as recorded"], **closures(own, say),
         "other_throats_r": round(float(np.mean([s["r_mean"] for s in far])), 4),
         "other_throats_aperture": round(float(np.mean([s["r_aperture"] for s in far])), 4),
+        "in_time_r": by["in time"]["r_mean"], "in_time_aperture": by["in time"]["r_aperture"],
         "slt_r": by["flite slt"]["r_mean"], "slt_aperture": by["flite slt"]["r_aperture"],
         "slt_another_clips_r": by["flite slt"]["another_clips_r_mean"],
         "slt_another_clips_aperture": by["flite slt"]["another_clips_r_aperture"],
@@ -160,7 +169,7 @@ def show(results: Result) -> None:
     """The table."""
     table = Table(
         "trained with", "r (another clip's)", "aperture r (another clip's)", "m b p / open vowels sealed",
-        "variance", "other throats r / aperture", "slt r / aperture",
+        "variance", "other throats r / aperture", "slt r / aperture", "in time",
         title=f"{results['steps']} steps of {results['batch']} rows each",
     )  # fmt: skip
     for name, s in results["rows"].items():
@@ -171,6 +180,7 @@ def show(results: Result) -> None:
             f"{s['variance_before_gains']:.2f}",
             f"{s['other_throats_r']:.3f} / {s['other_throats_aperture']:.3f}",
             f"{s['slt_r']:.3f} / {s['slt_aperture']:.3f}",
+            f"{s['in_time_r']:.3f} / {s['in_time_aperture']:.3f}" if "in_time_r" in s else "",
         )
     Console(width=140).print(table)
 
@@ -194,18 +204,23 @@ def main() -> None:
     average = 1.0 - (1.0 - shipped.average) * shipped.steps / (
         a.steps - finish
     )  # over the same share of the steps
-    plain = replace(shipped, steps=a.steps - finish, finish_steps=finish, batch=a.batch, average=average)
+    short = {"steps": a.steps - finish, "finish_steps": finish, "batch": a.batch, "average": average}
+    plain = replace(shipped, **short, **_BEFORE)
     base = cached(grid, names, plain.part(CorpusConfig), a.cache)
     heard = {
         **{who: clips if who == "as recorded" else clips[::2] for who, clips in throats(grid, tuning)},
         **dict([next(voices(grid, tuning, None))]),
     }
+    move_films(grid, shipped)
+    heard["in time"] = [grid.clip(n, SHAPES) for n in tuning]
+    late_s, grid.late_s = grid.late_s, {}
     results: Result = json.loads(a.out.read_text(encoding="utf-8")) if a.out.is_file() else {}
     how = {"steps": a.steps, "finish_steps": finish, "batch": a.batch, "tuning_clips": len(tuning)}
     if {k: results.get(k) for k in how} != how:
         results = {**how, "rows": {}}
     for name in a.only:
         recipe, started = replace(plain, **ROWS[name].changes), time.perf_counter()
+        grid.late_s = late_s if recipe.film_steps else {}
         groups = examples(grid, ROWS[name], recipe, a.cache, base)
         say = Trained(groups, recipe, len(names))
         minutes = round((time.perf_counter() - started) / 60, 1)

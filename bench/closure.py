@@ -40,13 +40,12 @@ _SEED: Final = 9901
 """Texts that no training has drawn."""
 SHIPPED: Final = ClosureSettings()
 TRIED: Final = [
-    *(
-        replace(SHIPPED, attack_frames=attack, least_frames=least)
-        for attack, least in product((1.25, 1.5, 1.75, 2.25), (3.5, 4.0, 4.5))
-    ),
-    *(replace(SHIPPED, certain=certain) for certain in (0.12, 0.2, 0.3)),
-    *(replace(SHIPPED, release_frames=release) for release in (1.0, 2.5)),
+    *(replace(SHIPPED, certain=c, release_frames=r) for c, r in product((0.14, 0.2), (1.5, 2.5, 3.5))),
+    *(replace(SHIPPED, attack_frames=attack) for attack in (1.25, 2.25)),
+    *(replace(SHIPPED, least_frames=least) for least in (3.5, 4.5)),
+    *(replace(SHIPPED, sealed_by_jaw=share) for share in (0.6, 1.0)),
     *(replace(SHIPPED, sealed_lift=lift) for lift in (0.0, 0.02)),
+    replace(SHIPPED, sealed_gap=0.024),
     replace(SHIPPED, fading_certain=0.6),
 ]
 
@@ -131,7 +130,7 @@ def main() -> None:
     table = Table(
         "doubt, certain",
         "least, attack, release",
-        "lift, fading",
+        "lift, gap, by jaw, fading",
         *voices,
         title="m b p / open vowels / other speech shut",
     )
@@ -143,7 +142,7 @@ def main() -> None:
         table.add_row(
             f"{s.doubt}, {s.certain}",
             f"{s.least_frames:g}, {s.attack_frames:g}, {s.release_frames:g}",
-            f"{s.sealed_lift:g}, {s.fading_certain:g}",
+            f"{s.sealed_lift:g}, {s.sealed_gap:g}, {s.sealed_by_jaw:g}, {s.fading_certain:g}",
             *cells,
         )
     Console(width=150).print(table)

@@ -1,10 +1,12 @@
 """The speech network against real captures, and against a jaw that follows loudness.
 
-    python bench/speech.py [--data ../shared/data] [--split held-out|validation] [--weights FILE]
+    python bench/speech.py [--data ../shared/data] [--split held-out|validation|validation-in-time] [--weights FILE]
 
 Clips of the GRID speaker that were never trained or tuned on, counted by ../shared/tools/eval_speech.py;
 the absolute closure and the speed are counted here, on GRID and on LibriVox sentences (Debian's
 pocketsphinx-testdata, aligned by PocketSphinx). Prints tables and writes bench/results/speech.json.
+`validation-in-time`: the tuning clips with the films moved to their sound that the training found out of time with it
+(listed in the weights); held-out films are never moved.
 """
 
 import argparse
@@ -80,11 +82,19 @@ def write_subset(grid: GridSpeaker, names: list[str], folder: Path) -> None:
     out = folder / "grid_s1"
     out.mkdir(parents=True)
     rows = [grid.clips.index(n) for n in names]
+    scores = np.stack([_moved(grid.scores[i], grid.late_s.get(grid.clips[i], 0.0) * grid.fps) for i in rows])
     np.savez(
-        out / "curves.npz", clip=np.array(names), names=np.array(grid.shape_names), scores=grid.scores[rows],
+        out / "curves.npz", clip=np.array(names), names=np.array(grid.shape_names), scores=scores,
         frames=grid.frames[rows], fps=grid.fps,
     )  # fmt: skip
     (out / "phones.json").write_text(json.dumps({n: grid.phones[n] for n in names}), encoding="utf-8")
+
+
+def _moved(scores: NDArray[np.float32], by: float) -> NDArray[np.float32]:
+    """scores[T, S] `by` frames earlier; what was not filmed is NaN, as where the tracker lost the face."""
+    t = np.arange(len(scores))
+    moved = np.stack([np.interp(t + by, t, column, np.nan, np.nan) for column in scores.T], axis=1)
+    return moved if by else scores
 
 
 def on_grid(grid: GridSpeaker, names: list[str], network: SpeechNetwork, tool: Path) -> Result:
@@ -211,7 +221,7 @@ def main() -> None:
     """Score, print, write."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
-    ap.add_argument("--split", choices=("held-out", "validation"), default="held-out")
+    ap.add_argument("--split", choices=("held-out", "validation", "validation-in-time"), default="held-out")
     ap.add_argument("--weights", type=Path)
     ap.add_argument("--out", type=Path)
     ap.add_argument("--speed-alone", action="store_true", help="measure the speed again, keep the rest")
@@ -219,7 +229,10 @@ def main() -> None:
     grid, network = GridSpeaker(a.data / "grid_s1"), SpeechNetwork(a.weights)
     names = held_out(grid.clips) if a.split == "held-out" else validation(grid.clips)
     sound = np.concatenate([grid.clip(n, ["jawOpen"]).samples for n in names[:10]])
-    name = "speech.json" if a.split == "held-out" else "speech_validation.json"
+    if a.split == "validation-in-time":
+        late_s = network.metadata["training"].get("films_late_s", {})
+        grid.late_s = {n: s for n, s in late_s.items() if n in names}
+    name = "speech.json" if a.split == "held-out" else f"speech_{a.split.replace('-', '_')}.json"
     out = a.out or HERE / "results" / name
     if a.speed_alone:
         results: Result = json.loads(out.read_text(encoding="utf-8"))

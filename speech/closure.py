@@ -54,8 +54,9 @@ class ClosureSettings:
     sealed_gap: float = 0.018
     sealed_lift: float = 0.01
     sealed_jaw: float = 0.12
-    sealed_by_jaw: float = 0.6
+    sealed_by_jaw: float = 0.8
     teeth_gap: float = 0.04
+    teeth_least_gap: float = 0.02
     teeth_jaw: float = 0.09
     teeth_shrug: float = 0.20
     teeth_lift: float = 0.08
@@ -127,12 +128,11 @@ class ClosureLayer:
         s = self.settings
         lack_of_vowel = vowel * s.open_vowel_gap * (1.0 - seal) * (1.0 - bite) - (row[0] - row[1])
         if lack_of_vowel > 0.0:
-            from_close = min(lack_of_vowel, row[1])
-            row[1] -= from_close
-            row[0] += lack_of_vowel - from_close
+            row[0] += lack_of_vowel  # and not less mouthClose: what that does at vowels is right as it is
         if bite > 0.0:
             row[0] -= bite * max(row[0] - s.teeth_jaw, 0.0)
             row[1] += bite * max(row[0] - row[1] - s.teeth_gap, 0.0)
+            row[0] += bite * max(s.teeth_least_gap - (row[0] - row[1]), 0.0)
             row[2:4] = [x * (1.0 - 0.9 * bite) for x in row[2:4]]
             row[4:6] = [max(x, s.teeth_lift * bite) for x in row[4:6]]
             row[7] = max(row[7], s.teeth_shrug * bite)

@@ -11,6 +11,7 @@ from animaface.speech.emotion import EMOTIONS
 from animaface.speech.life import LifeOptions
 from animaface.speech.perform import Performance, Performer, perform
 from animaface.speech.sound import read_sound
+from animaface.speech.stream import predict
 
 LIFTS = [ARKIT_INDEX[f"mouth{n}{s}"] for n in ("UpperUp", "LowerDown") for s in ("Left", "Right")]
 MOUTH = [i for i, n in enumerate(ARKIT_NAMES) if n.startswith(("mouth", "jaw"))]
@@ -64,3 +65,17 @@ def test_chunks_do_not_matter_with_the_network() -> None:
         parts = [p.push(samples[i : i + size]).values for i in range(0, len(samples), size)]
         outs.append(np.concatenate([*parts, p.finish().values]))
     np.testing.assert_allclose(outs[0], outs[1], atol=2e-3)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-2])
+def test_at_the_end_of_a_file_the_jaw_stays_down(level: float) -> None:
+    """The jaw rose to .04 where a room's noise gives way to the zeros after a file: no training had shown it that."""
+    rng = np.random.default_rng(0)
+    speech = read_sound(Path(__file__).parents[2] / "app" / "assets" / "demo.flac").samples[:48000]
+    room = np.concatenate([speech, np.zeros(16000)]) + level * rng.standard_normal(64000)
+    for sound in (room, np.append(room, np.zeros(8000))):
+        values = predict(sound.astype(np.float32)).values
+        gap = values[:, ARKIT_INDEX["jawOpen"]] - values[:, ARKIT_INDEX["mouthClose"]]
+        before = float(np.median(gap[215:236]))
+        assert gap[236:].max() < before + 0.02
+        assert gap[236:].max() < 0.03
