@@ -1,6 +1,6 @@
 """What photos teach: the error of a self-model against the number of poses it saw."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from animaface.calibration.check import score_self_model
 from animaface.calibration.learn import Learned, learn_face
+from animaface.calibration.options import Options
 from animaface.calibration.recording import Recording
 from animaface.selfmodel.train import TrainOptions
 
@@ -21,14 +22,14 @@ Progress = Callable[[int, int], None]
 
 
 def pose_curve(
-    learned: Learned, recordings: Sequence[Recording], exam: Recording, train: Mapping[str, Any], way: str,
+    learned: Learned, recordings: Sequence[Recording], exam: Recording, asked: Options, way: str,
     progress: Progress,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Rows {"way", "poses", "worst"}: models trained on the first poses alone, scored on the fixed path.
 
-    `way`: how the face babbled. `train` goes to TrainOptions.
+    `way`: how the face babbled; `asked` tells how many photos a pose has, and how models are trained.
     """
-    options = TrainOptions(**train)
+    options = TrainOptions(**asked.train)
     options = replace(options, steps=min(options.steps, _STEPS))
     total, rows = sum(len(r.frame_s) for r in recordings), []
     counts = [n for share in _SHARES if (n := round(share * total)) >= _FEWEST]
@@ -38,7 +39,7 @@ def pose_curve(
             part, learned.response, learned.observed, learned.neutral_m, options, lambda done, of: None
         )
         found = score_self_model(model, part, exam)["models"]["self-model"]
-        rows.append({"way": way, "poses": n, "worst": found["worst"]})
+        rows.append({"way": way, "poses": round(n / asked.photos_per_pose), "worst": found["worst"]})
         progress(k + 1, len(counts))
     return rows
 

@@ -169,7 +169,8 @@ class FaceSteps:
         while wanted - (done := self._babbled()) >= _LEAST_TICKS:
             path = next_path(done, min(round(o.chunk_s / TICK_S), wanted - done))
             self.recorder.go(path[0], 0.3)
-            self.recorder.record(path, frame_hz=o.frame_hz, tape=self.work.path(self._free_tape()))
+            photos_hz = o.frame_hz * o.photos_per_pose
+            self.recorder.record(path, frame_hz=photos_hz, tape=self.work.path(self._free_tape()))
             progress(self._babbled(), wanted)
         if self.still and not self.work.has("babbling_head"):
             path = babbling_path(self.body, o.head_s, o.seed + 1)
@@ -251,6 +252,10 @@ class FaceSteps:
             self.work.keep("exam_head", **self._head_only(part, o.exam_hz).arrays())
 
     # ---- what was kept
+
+    def poses(self) -> int:
+        """How many were babbled; of each, `photos_per_pose` photos were learned from."""
+        return round(sum(len(r.frame_s) for r in self.recordings()) / self.options.photos_per_pose)
 
     def recordings(self) -> list[Recording]:
         """All babbling."""

@@ -72,7 +72,9 @@ class Options:
     poses: int = 2000
     frame_hz: float = 10.0 / 3.0
     """Photos of babbling: what one teaches grows with the way between them (docs/selfmodel.md). 2,000 take ten minutes."""
-    chunk_s: float = 20.0
+    photos_per_pose: int = 1
+    """A camera takes more pictures on the way from pose to pose than `frame_hz`: so many of each are looked at and learned from."""
+    chunk_s: float = 30.0
     active: bool = False
     """Each piece of babbling is chosen where the self-model knows least; else all are random."""
     seed: int = 0

@@ -66,8 +66,8 @@ def _model(face: FaceSteps, learned: "Learned") -> dict[str, Any]:
     exam, head = face.work.arrays("exam"), face.work.arrays("exam_head")
     recordings = face.recordings()
     if exam is None:
-        return {"poses": sum(len(r.frame_s) for r in recordings)}
-    model = check.score_self_model(learned, recordings, Recording.of(exam))
+        return {"poses": face.poses()}
+    model = check.score_self_model(learned, recordings, Recording.of(exam)) | {"poses": face.poses()}
     if head is not None:
         seen = Recording.of(head)
         error = learned.model.predict(learned.inputs(seen))[1] - seen.head_rad

@@ -72,9 +72,11 @@ def with_recalibration(page: str, recalibration: Mapping[str, Any]) -> str:
 
 
 def _head(meta: Mapping[str, Any]) -> str:
+    photos = meta.get("options", {}).get("photos_per_pose", 1)
+    of_each = f", {photos} photos of each" if photos > 1 else ""
     return (
         f"<h1>Calibration of {escape(meta['face_id'])}</h1><p class=sub>{escape(meta['date'])} UTC, seen by "
-        f"{escape(meta['detector'])} (jitter {meta['jitter_mm']:.2f} mm), {meta['quality']['poses']} poses, "
+        f"{escape(meta['detector'])} (jitter {meta['jitter_mm']:.2f} mm), {meta['quality']['poses']} poses{of_each}, "
         f"config {escape(meta['config_hash'])}</p>"
     )
 

@@ -149,7 +149,7 @@ class Session:
         if not self.work.has("curve"):
             way = "active" if options.active else "smooth"
             learned = replace(learned, response=face.response())  # fewer photos set the lags less right
-            rows = pose_curve(learned, face.recordings(), Recording.of(self.work.arrays("exam") or {}), options.train, way,
+            rows = pose_curve(learned, face.recordings(), Recording.of(self.work.arrays("exam") or {}), options, way,
                               face.progress("check: what photos teach"))  # fmt: skip
             self.work.keep_facts("curve", {"rows": rows})
 
@@ -176,7 +176,7 @@ class Session:
             learned, options = self._learned(), DistillOptions(seed=self.options.seed, **self.options.distil)
             net = learn.learn_inverse(learned, self.stand.config, options, self._face.progress("inverse"))
             facts = {"face_id": self.stand.config.id, "config_hash": folder.config_hash(self.stand.config),
-                     "poses": sum(len(r.frame_s) for r in self._face.recordings()), "seed": self.options.seed}  # fmt: skip
+                     "poses": self._face.poses(), "seed": self.options.seed}  # fmt: skip
             export_self_model(learned.model, self.work.path("selfmodel.onnx"), names, learned.response,
                               learned.history, {**facts, "observed": learned.observed.tolist()})  # fmt: skip
             part = self.work.path("inverse.part")

@@ -100,12 +100,26 @@ def test_only_one_session_works_in_a_folder(tmp_path: Path) -> None:
         assert work.begin({"seed": 0})
 
 
-def _steps(made: SimulatedStand, folder: Path) -> tuple[FaceSteps, ScriptedPrompter]:
+def _steps(made: SimulatedStand, folder: Path, photos: int = 1) -> tuple[FaceSteps, ScriptedPrompter]:
     prompter = ScriptedPrompter()
     stand = Stand(load_face("bench4"), made.open_robot, made.detector, made.clock, prompter, made.flash)
     work = Work(folder)
     work.begin({"test": 1})
-    return FaceSteps(stand, work, Options(poses=30, frame_hz=10.0, chunk_s=2.0)), prompter
+    return FaceSteps(
+        stand, work, Options(poses=30, frame_hz=10.0, photos_per_pose=photos, chunk_s=2.0)
+    ), prompter
+
+
+def test_more_photos_of_each_pose_are_counted_as_photos(tmp_path: Path) -> None:
+    """Three on the way from pose to pose: as long a way, as many poses, three times the photos."""
+    steps, _ = _steps(simulated_stand(load_face("bench4")), tmp_path / "w", photos=3)
+    with steps.moving():
+        steps.neutral()
+        steps.babbling()
+    photos = sum(len(r.frame_s) for r in steps.recordings())
+    assert abs(photos - 90) <= 3
+    assert abs(steps.poses() - 30) <= 1
+    assert sum(len(r.u) for r in steps.recordings()) == 300
 
 
 def test_babbling_goes_on_where_its_last_tape_was_cut(tmp_path: Path) -> None:
