@@ -2,7 +2,7 @@
 
 Shade does not travel: light falls on a cheek from where it fell before, and skin slides through the light. Colour
 as shares of the whole (R. Gershon, A. Jepson, J. Tsotsos, From [R,G,B] to surface reflectance, 1987) is
-nearly free of it; brightness counts only where it changes strongly within some pixels, as at brows and lashes.
+nearly free of it; brightness counts only as it changes within two or three pixels: pores and hairs do, shade doesn't.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ Image = NDArray[np.float32]
 
 _DARK: Final = 30.0
 """Added to the sum of red, green and blue (0..765): in the dark, colour is noise."""
-_WEAK: Final = 20.0
-"""Contrast of brightness (0..255) that counts half; shade has less, hairs and lashes have more."""
+_WEAK: Final = 8.0
+"""Contrast of brightness (0..255) that counts half: several times the noise of a small camera."""
 _COLOUR: Final = 0.03
 """A difference of colour shares that counts as one: twenty times the noise of a small camera."""
 _CONTRAST: Final = 1.5

@@ -53,7 +53,7 @@ _BORDER: Final = (0.1, 0.3)
 _FACING: Final = (0.45, 0.65)
 """Skin that faces the camera less than the first says nothing, more than the second all."""
 _GROUND: Final = 1e-4
-_UPPER_GROUND: Final = 0.02
+_UPPER_GROUND: Final = 0.04
 """The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by the corners."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
@@ -62,14 +62,11 @@ _MOST_PIXELS: Final = 16_384
 """A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
 STEPS: Final = (
     Step(0.5, 0.0, 0.003, 0.01, 12),
-    Step(0.5, 6.0, 0.003, 0.01, 4),
-    Step(1.0, 6.0, 0.003, 0.01, 5),
+    Step(0.5, 2.0, 0.003, 0.01, 4),
+    Step(1.0, 3.0, 0.003, 0.01, 5),
 )
-"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were. The last is
-for all but the upper lip, which finds itself in teeth and tongue below it, the more the closer it looks."""
+"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were."""
 _UPPER_LIP: Final = list(regions()["upper_lip"])
-_UPPER_SHARE: Final = 0.4
-"""How much the network counts there: it errs in other ways."""
 
 
 class Registration:
@@ -88,15 +85,10 @@ class Registration:
 
         picture: RGB [h, w, 3].
         """
-        guess = start_px - self.rest_px
         rims = self._rims.moves_px(picture)
-        found, misfit = guess, 1.0
-        for k, level in enumerate(self._levels):
-            finer, misfit = level.fit(picture, found, rims)
-            if k == len(self._levels) - 1:
-                finer[_UPPER_LIP] = found[_UPPER_LIP]
-            found = finer
-        found[_UPPER_LIP] += _UPPER_SHARE * (guess - found)[_UPPER_LIP]
+        found, misfit = start_px - self.rest_px, 1.0
+        for level in self._levels:
+            found, misfit = level.fit(picture, found, rims)
         return self.rest_px + found, misfit
 
 
