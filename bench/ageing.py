@@ -82,7 +82,7 @@ def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:
 
 
 def watch(
-    paths: Sequence[Sequence[Array]], config: FaceConfig, seed: int, ageing: Ageing | None
+    paths: Sequence[Sequence[Array]], config: FaceConfig, seed: int, ageing: Ageing | None, hz: float
 ) -> tuple[list[list[Recording]], Recording]:
     """(photos of each path's pieces, the test path on the truth) of a face."""
     clock = LockStepClock()
@@ -101,7 +101,7 @@ def watch(
             photos.append([])
             for piece in pieces:
                 look.go(piece[0], 0.5)
-                photos[-1].append(look.record(piece, frame_hz=drift.FRAME_HZ))
+                photos[-1].append(look.record(piece, frame_hz=hz))
         path = exam_path(config, seed + 3, swing_s=15.0, takes=2)
         look.go(path[0], 0.5)
         exam = Recorder(robot, truth, clock).record(path, frame_hz=25.0)
@@ -120,13 +120,13 @@ def run(config: FaceConfig, seed: int) -> list[dict[str, Any]]:
     learned, photos = calibrated(config, seed)
     before = drift.pieces_again(learned, photos, POSES)
     glimpsed = drift.pieces_again(learned, photos, 25)
-    paths = [r.u for r in glimpsed], [r.u for r in before]
-    (few, _), exam = watch(paths, config, seed, None)
+    paths, hz = ([r.u for r in glimpsed], [r.u for r in before]), drift.again_hz(photos)
+    (few, _), exam = watch(paths, config, seed, None, hz)
     young, usual = judge(learned, exam), drift.region_errors_mm(learned, glimpsed)
     calm = drift.find_drift(learned, few, usual, config.names, glimpsed)
     rows: list[dict[str, Any]] = [{"ageing": "none", "seed": seed, "drifted": calm.regions, "young": young}]
     for name, ageing in kinds(config, seed).items():
-        (few, poses), exam = watch(paths, config, seed, ageing)
+        (few, poses), exam = watch(paths, config, seed, ageing, hz)
         noticed = drift.find_drift(learned, few, usual, config.names, glimpsed)
         old, new = judge(learned, exam), judge(drift.adapt(learned, poses, before), exam)
         back = {k: (old[k] - new[k]) / (old[k] - young[k]) for k in ("worst", "mean_mm")}

@@ -37,7 +37,7 @@ DRIFTED_MM: Final = 0.15
 SLIPPED_U: Final = 0.03
 _FEWEST: Final = 5
 FRAME_HZ: Final = 2.5
-"""Photos a second while learning again: they are few, so each should show something else."""
+"""Photos a second while learning again, or a little more (again_hz): they are few, so each should show something else."""
 _IMAGINED: Final = 24
 """Paths that are thought through for the one that is driven."""
 _SLIP_U, _STRETCH = 0.01, 0.02
@@ -111,10 +111,19 @@ def find_drift(
     )
 
 
+def again_hz(album: Sequence[Recording]) -> float:
+    """Poses a second when pieces of the album are driven again: FRAME_HZ or a little more, so that each meets a photo of it."""
+    gaps_s = [gap for r in album for gap in np.diff(r.frame_s)]
+    if not gaps_s:
+        return FRAME_HZ
+    own_hz = 1.0 / max(float(np.median(gaps_s)), TICK_S)
+    return own_hz / max(1, round(own_hz / FRAME_HZ))
+
+
 def pieces_again(learned: Learned, album: Sequence[Recording], poses: int) -> list[Recording]:
-    """What to drive again for so many poses at FRAME_HZ: beginnings of pieces of the album, those first whose photos tell
+    """What to drive again for so many poses, `again_hz` of them a second: beginnings of pieces of the album, those first whose photos tell
     most about all slips and stretches at once (D-optimal: Fedorov 1972). Empty when the album shows no moving face."""
-    left_s, chosen = poses / FRAME_HZ, []
+    left_s, chosen = poses / again_hz(album), []
     pieces = [
         beginning(r, left_s) for r in album if len(r.frame_s) and np.ptp(r.landmarks_m, axis=0).max() > 0.0
     ]

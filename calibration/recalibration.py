@@ -111,12 +111,10 @@ def _drive(face: FaceSteps, old: Learned, youth: list[Recording], poses: int) ->
         detector.delay_s = measure_delay(
             face.recorder, config, body.neutral_u, face.stand.flash, o.seed
         ).delay_s
-    seen = []
+    seen, hz = [], drift.again_hz(youth)
     for path in [r.u for r in youth] or [drift.recalibration_path(old, body, poses, o.seed)]:
         face.recorder.go(path[0], 0.5)
-        seen.append(
-            face.recorder.record(path, frame_hz=drift.FRAME_HZ, progress=face.progress("looking again"))
-        )
+        seen.append(face.recorder.record(path, frame_hz=hz, progress=face.progress("looking again")))
     return seen
 
 

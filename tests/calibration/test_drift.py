@@ -14,6 +14,7 @@ from animaface.calibration.album import NAME, beginning, load_album, packed
 from animaface.calibration.drift import (
     FRAME_HZ,
     adapt,
+    again_hz,
     find_drift,
     pieces_again,
     recalibration_path,
@@ -131,6 +132,27 @@ def test_too_few_frames_are_refused() -> None:
     """Three frames say nothing."""
     with pytest.raises(CalibrationError, match="5 frames"):
         find_drift(young(), [watch(np.full((60, N), 0.5))], {}, DRIVES)
+
+
+@pytest.mark.parametrize("own_hz", [2.5, 10 / 3, 5.0, 10.0])
+def test_poses_driven_again_meet_the_photos_of_youth(own_hz: float) -> None:
+    """Photos taken at whatever rate babbling had: nearly all poses of a recalibration are among them."""
+    path = babbling_path(BODY, 24.0, 0)
+    album = [taken(path, own_hz)]
+    hz = again_hz(album)
+    assert FRAME_HZ - 0.1 <= hz <= 1.5 * FRAME_HZ
+    now_s, then_s = taken(path, hz).frame_s, album[0].frame_s
+    assert (np.abs(now_s[:, None] - then_s[None]).min(axis=1) < 0.05).mean() > 0.95
+    (again,) = pieces_again(young(), album, 20)
+    assert len(again.u) * TICK_S == pytest.approx(20 / hz, abs=0.1)
+
+
+def taken(path: Array, hz: float) -> Recording:
+    """Photos of a face that moves a little with its jaw, at any rate."""
+    frame_s = np.arange(0.0, len(path) * TICK_S - 0.1, 1.0 / hz)
+    v = np.zeros((len(frame_s), N_CHANNELS))
+    v[:, ARKIT_INDEX["jawOpen"]] = 0.1 + 0.1 * np.sin(frame_s)
+    return Recording(0.0, path, frame_s, default_rig().landmarks_m(v), np.zeros((len(frame_s), 3)))
 
 
 def test_active_babbling_goes_where_the_ensemble_disagrees() -> None:
