@@ -330,7 +330,7 @@ def main() -> None:
     args = parser.parse_args()
     config = load_face(args.face)
     kept = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
-    key = args.face + ", specks" * args.specks
+    key = args.face + ", specks" * args.specks + ", random babbling" * args.random
     old = kept.get(key, {})
     result = old if old.get("poses") == args.poses else {"face": key, "poses": args.poses, "seeds": {}}
     for seed in [] if args.only_session else args.seeds:
