@@ -239,6 +239,9 @@ def pose_curves(rows: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str,
     ax.set_xscale("log")
     ax.set_yscale("log")
     poses = sorted({int(r["poses"]) for r in rows})
+    poses = [
+        n for n, before in zip(poses, [0, *poses], strict=False) if n > 1.1 * before
+    ]  # 500 and 502: one label
     ax.set_xticks(poses, [str(n) for n in poses], **_FONT)
     ax.minorticks_off()
     low, high = (f(float(r["worst"]) for r in rows) for f in (min, max))
