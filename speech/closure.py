@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from animaface.robot.face.arkit import ARKIT_INDEX
 from animaface.speech.phones import OPEN_VOWEL, PHONES
 
-_IS_OPEN = np.array([p in OPEN_VOWEL for p in PHONES], np.float32)
+_VOWELS = np.array([[p in OPEN_VOWEL, p in OPEN_VOWEL | {"EY"}] for p in PHONES], np.float32)
+"""[P, 2]: what must not be shut, and what lips part on."""
 _TOUCHED = np.array(
     [
         ARKIT_INDEX[name]
@@ -38,7 +39,8 @@ class ClosureSettings:
     forgotten over fading_frames), long before it is as small as a doubtful one's: else the vowel beside it is shut
     too. The lips part as soon as the sound is over, but a touch lasts least_frames in all: a short one is held as long
     as it lacks, a long one not at all. A lip that is raised or lowered by sealed_lift is sealed still: going further would
-    only follow the real motion less. Chosen by bench/closure.py on tuning clips and voices.
+    only follow the real motion less. Lips that part on a vowel part at once: parted_gap
+    counts as far as the vowel is likely, and less and less over parted_frames; the network's own opening begins a frame or two later. Chosen by bench/closure.py on tuning clips and voices.
     """
 
     doubt: float = 0.08
@@ -61,6 +63,8 @@ class ClosureSettings:
     teeth_shrug: float = 0.20
     teeth_lift: float = 0.08
     open_vowel_gap: float = 0.045
+    parted_gap: float = 0.3
+    parted_frames: float = 5.0
 
 
 class _Envelope:
@@ -104,6 +108,7 @@ class ClosureLayer:
         s = self.settings
         self._seal = _Envelope(s, s.doubt, s.certain)
         self._teeth = _Envelope(s, s.teeth_doubt, s.teeth_certain)
+        self._sealed, self._forgotten = 0.0, math.exp(-1.0 / s.parted_frames)
 
     def apply(
         self, values: NDArray[np.float32], now: NDArray[np.float32], touch: NDArray[np.float32]
@@ -111,24 +116,29 @@ class ClosureLayer:
         """values[K, 55], phones now [K, P], touch[K, 2] of lips and teeth -> values[K, 55] that keep the rules."""
         out = values.astype(np.float32, copy=True)
         np.maximum(out[:, :_N_SHAPES], 0.0, out=out[:, :_N_SHAPES])
-        told = zip(out, touch.tolist(), (now @ _IS_OPEN).tolist(), strict=True)
-        for frame, (lips, teeth), vowel in told:
+        told = zip(out, touch.tolist(), (now @ _VOWELS).tolist(), strict=True)
+        s = self.settings
+        for frame, (lips, teeth), (vowel, parts) in told:
             seal = self._seal.step(lips)
             bite = self._teeth.step(teeth) * (1.0 - seal)
+            self._sealed = max(seal, self._sealed * self._forgotten)
+            parted = parts * (self._sealed - seal) * (1.0 - seal) ** 3
+            open_gap = max(vowel * s.open_vowel_gap, parted * s.parted_gap) * (1.0 - seal) * (1.0 - bite)
             row = frame[_TOUCHED].tolist()
-            if self._kept(row, seal, bite, vowel, self.settings.sealed_gap * (1.0 - lips)):
+            if self._kept(row, seal, bite, open_gap, s.sealed_gap * (1.0 - lips)):
                 frame[_TOUCHED] = row
         return out
 
-    def _kept(self, row: list[float], seal: float, bite: float, vowel: float, sealed_gap: float) -> bool:
-        """Hold the rules in one frame's row (in the order of _TOUCHED), in place; True where that changed it.
+    def _kept(self, row: list[float], seal: float, bite: float, open_gap: float, sealed_gap: float) -> bool:
+        """Hold the rules in one frame's row (in the order of _TOUCHED), in place; True where that changed it. open_gap,
+        sealed_gap: the least where the mouth is open, the most where it is sealed.
 
         A sure seal is deeper than a doubtful one, as a real b is deeper than a narrow n.
         """
         s = self.settings
-        lack_of_vowel = vowel * s.open_vowel_gap * (1.0 - seal) * (1.0 - bite) - (row[0] - row[1])
-        if lack_of_vowel > 0.0:
-            row[0] += lack_of_vowel  # and not less mouthClose: what that does at vowels is right as it is
+        lack = open_gap - (row[0] - row[1])
+        if opened := lack > 0.0:
+            row[0] += lack  # and not less mouthClose: what that does at vowels is right as it is
         if bite > 0.0:
             row[0] -= bite * max(row[0] - s.teeth_jaw, 0.0)
             row[1] += bite * max(row[0] - row[1] - s.teeth_gap, 0.0)
@@ -143,4 +153,4 @@ class ClosureLayer:
             row[1] += (1.0 - s.sealed_by_jaw) * lack
             row[2:6] = [x - seal * max(x - s.sealed_lift, 0.0) for x in row[2:6]]
             row[6] *= 1.0 - seal
-        return lack_of_vowel > 0.0 or bite > 0.0 or seal > 0.0
+        return opened or bite > 0.0 or seal > 0.0
