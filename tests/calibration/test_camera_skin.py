@@ -26,26 +26,30 @@ def _at() -> Array:
     return neutral_m()[:468, :2] * [1700.0, -1700.0] + [320.0, 250.0]
 
 
-def _spotted(seed: int) -> Image:
+def _spotted(seed: int, strength: float = 6.0) -> Image:
     """Skin with reddish spots, no shade."""
     random = np.random.default_rng(seed)
     spots = cv2.GaussianBlur(random.normal(0.0, 1.0, (480, 640)).astype(np.float32), (0, 0), 5.0)
     red = np.clip(3.0 * spots / spots.std(), -4.0, 4.0)[..., None]
-    return np.clip(_SKIN + 6.0 * red * np.array([1.0, -1.5, -0.5], np.float32), 0.0, 255.0)
+    return np.clip(_SKIN + strength * red * np.array([1.0, -1.5, -0.5], np.float32), 0.0, 255.0)
 
 
 def _before_a_wall(face: Image) -> Image:
+    """Darker where it turns away."""
     inside = np.zeros((480, 640), np.uint8)
     ring = _at()[border() == 1.0]
     ring = cv2.convexHull((ring.mean(axis=0) + 0.97 * (ring - ring.mean(axis=0))).astype(np.float32))[:, 0]
     cv2.fillPoly(inside, [np.round(ring).astype(np.int32)], 1)
-    return np.where(inside[..., None] > 0, face, np.float32(70.0)).astype(np.float32)
+    light = 0.4 + 0.6 * np.clip(
+        2.0 * cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 6.0) - 1.0, 0.0, 1.0
+    )
+    return np.where(inside[..., None] > 0, face * light[..., None], np.float32(70.0)).astype(np.float32)
 
 
 def test_skin_slides_under_the_border_of_the_face() -> None:
     """Cheeks and jaw went down by 8 px while the outline stayed where it was, as it does when a jaw opens: the
-    registration that took the outline for a place on the skin gave back .65 of a jaw's movement."""
-    picture = _spotted(3)
+    registration that took the outline for a place on the skin gave back .65 of a jaw's movement (here .83)."""
+    picture = _spotted(3, 1.5)
     at = _at()
     down = np.clip(
         (at[:, 1] - at[6, 1]) / (at[17, 1] - at[6, 1]), 0.0, 1.0
@@ -58,7 +62,7 @@ def test_skin_slides_under_the_border_of_the_face() -> None:
     found, _ = Registration(_before_a_wall(picture), at, _EYES_PX).find(_before_a_wall(new), at)
     move = (found - at)[:, 1]
     jaw = [i for r in ("jaw", "cheeks") for i in regions()[r] if border()[i] < 1.0]
-    assert (move[jaw] * down[jaw]).sum() / (8.0 * down[jaw] ** 2).sum() > 0.85
+    assert (move[jaw] * down[jaw]).sum() / (8.0 * down[jaw] ** 2).sum() > 0.93
 
 
 def test_light_that_changes_is_no_movement() -> None:
