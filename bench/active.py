@@ -12,7 +12,7 @@ seed the report of every calibration shows the curves (calibration/ways_of_movin
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,9 +23,8 @@ from rich.table import Table
 
 from animaface.app.simulated import SimulatedDetector, simulated_stand
 from animaface.calibration.active import Curiosity
-from animaface.calibration.lags import answer_of, step_path
+from animaface.calibration.curve import first_poses
 from animaface.calibration.learn import history_of
-from animaface.calibration.options import Options
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
 from animaface.calibration.timing import timed
@@ -33,11 +32,12 @@ from animaface.robot.config import FaceConfig, load_face
 from animaface.selfmodel.history import TICK_S, Response
 from animaface.selfmodel.score import score
 from animaface.selfmodel.train import TrainOptions, train_self_model
+from selfmodel import FRAME_HZ, stepped
 
 OUT = Path(__file__).resolve().parent / "results" / "active.json"
 SHOWN = Path(__file__).resolve().parent.parent / "calibration" / "ways_of_moving.json"
 Array = NDArray[np.float64]
-FRAME_HZ, SPARSE_HZ = Options().frame_hz, 2.0
+SPARSE_HZ = 2.0
 PHOTOS_PER_POSE = 5
 PIECE_POSES = 25
 
@@ -54,21 +54,11 @@ class Stage:
     @classmethod
     def of(cls, config: FaceConfig, seed: int) -> Self:
         """With each actuator's steps done."""
-        stand, body, answers = simulated_stand(config, seed=seed), Body.of(config), []
+        stand = simulated_stand(config, seed=seed)
         with stand.open_robot() as robot:
             robot.connect()
             robot.arm()
-            eye = Recorder(robot, stand.detector, stand.clock)
-            eye.go(body.neutral_u, 1.0)
-            jitter_m = eye.look(body.neutral_u, 10, settle_s=0.5)[2]
-            for i in range(len(config.names)):
-                path = body.limits.made_legal(step_path(body.neutral_u, i))
-                answers.append(answer_of(eye.record(path, frame_hz=100.0), i, jitter_m))
-        return cls(
-            config,
-            seed,
-            Response(np.array([a.delay_s for a in answers]), np.array([a.tau_s for a in answers])),
-        )
+            return cls(config, seed, stepped(Recorder(robot, stand.detector, stand.clock), Body.of(config)))
 
     def run(self, pieces: Callable[[list[Recording]], Array | None], frame_hz: float) -> list[Recording]:
         """Drive pieces of path until there is no more."""
@@ -111,23 +101,16 @@ class Way:
 
     def thinned(self) -> "Way":
         """With one photo of each pose, as if no others had been taken."""
-        return Way([thinned(r, self.photos_per_pose) for r in self.recordings])
+        return Way([r.photos(slice(None, None, self.photos_per_pose)) for r in self.recordings])
 
     def first(self, poses: int) -> list[Recording]:
         """The photos of the first poses."""
-        return first(self.recordings, self.photos_per_pose * poses)
+        return first_poses(self.recordings, self.photos_per_pose * poses)
 
     @property
     def poses(self) -> int:
         """How many there are."""
         return sum(len(r.frame_s) for r in self.recordings) // self.photos_per_pose
-
-
-def thinned(r: Recording, every: int) -> Recording:
-    """One photo of so many."""
-    return replace(
-        r, frame_s=r.frame_s[::every], landmarks_m=r.landmarks_m[::every], head_rad=r.head_rad[::every]
-    )
 
 
 def ways(stage: Stage, body: Body, poses: int, sparse_poses: int) -> dict[str, Way]:
@@ -140,7 +123,7 @@ def ways(stage: Stage, body: Body, poses: int, sparse_poses: int) -> dict[str, W
     curious = Curiosity(body, stage.response, seed)
 
     def choose(done: list[Recording]) -> Array | None:
-        seen = [thinned(r, every) for r in done]  # thinks of one photo a pose
+        seen = Way(done, every).thinned().recordings  # thinks of one photo a pose
         if sum(len(r.frame_s) for r in seen) >= sparse_poses:
             return None
         return curious.next_path(seen, PIECE_POSES / SPARSE_HZ, SPARSE_HZ)
@@ -156,16 +139,6 @@ def ways(stage: Stage, body: Body, poses: int, sparse_poses: int) -> dict[str, W
         "active": active.thinned(),
         f"active, {dense}": active,
     }
-
-
-def first(recordings: list[Recording], n: int) -> list[Recording]:
-    """The first n photos."""
-    out = []
-    for r in recordings:
-        k = min(n, len(r.frame_s))
-        out.append(replace(r, frame_s=r.frame_s[:k], landmarks_m=r.landmarks_m[:k], head_rad=r.head_rad[:k]))
-        n -= k
-    return [r for r in out if len(r.frame_s)]
 
 
 def judge(stage: Stage, recordings: list[Recording], exam: Recording) -> dict[str, Any]:

@@ -7,7 +7,6 @@ test path is another generator's (swings with reversals, then ten spoken takes) 
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,24 +61,28 @@ def record(config: FaceConfig, seed: int, poses: int) -> tuple[Response, Recordi
         robot.connect()
         robot.arm()
         eye = Recorder(robot, stand.detector, stand.clock)
-        eye.go(body.neutral_u, 1.0)
-        jitter_m = eye.look(body.neutral_u, 10, settle_s=0.5)[2]
-        answers = []
-        for i in range(len(config.names)):
-            path = body.limits.made_legal(step_path(body.neutral_u, i))
-            answers.append(answer_of(eye.record(path, frame_hz=100.0), i, jitter_m))
-        response = Response(np.array([a.delay_s for a in answers]), np.array([a.tau_s for a in answers]))
+        response = stepped(eye, body)
         babble = eye.record(babbling_path(body, poses / FRAME_HZ, seed), frame_hz=FRAME_HZ)
         exam = Recorder(robot, truth, stand.clock).record(exam_path(config, seed), frame_hz=25.0)
     return response, babble, exam
+
+
+def stepped(eye: Recorder, body: Body) -> Response:
+    """What steps of each actuator alone tell of its dead time and lag."""
+    eye.go(body.neutral_u, 1.0)
+    jitter_m = eye.look(body.neutral_u, 10, settle_s=0.5)[2]
+    answers = []
+    for i in range(len(body.neutral_u)):
+        path = body.limits.made_legal(step_path(body.neutral_u, i))
+        answers.append(answer_of(eye.record(path, frame_hz=100.0), i, jitter_m))
+    return Response(np.array([a.delay_s for a in answers]), np.array([a.tau_s for a in answers]))
 
 
 def compare(
     n: int, config: FaceConfig, response: Response, babble: Recording, exam: Recording, seed: int
 ) -> dict[str, Any]:
     """Scores on the first n poses."""
-    babble = replace(babble, frame_s=babble.frame_s[:n], landmarks_m=babble.landmarks_m[:n],
-                     head_rad=babble.head_rad[:n])  # fmt: skip
+    babble = babble.photos(slice(n))
     started = time.monotonic()
     response = timed(response, [babble])  # for the rivals, too
     history = history_of([babble], response)

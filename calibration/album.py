@@ -54,10 +54,4 @@ def beginning(recording: Recording, seconds: float) -> Recording:
     """The first `seconds` of a recording."""
     ticks = round(seconds / TICK_S)
     seen = recording.frame_s < recording.start_s + ticks * TICK_S
-    return replace(
-        recording,
-        u=recording.u[:ticks],
-        frame_s=recording.frame_s[seen],
-        landmarks_m=recording.landmarks_m[seen],
-        head_rad=recording.head_rad[seen],
-    )
+    return replace(recording.photos(seen), u=recording.u[:ticks])

@@ -38,7 +38,7 @@ def score_self_model(learned: Learned, training: list[Recording], exam: Recordin
     }
     scores = {name: score(exam.landmarks_m, m).as_dict() for name, m in models.items()}
     head_error = float(np.degrees(np.sqrt(((head - exam.head_rad) ** 2).mean())))
-    return {"poses": len(seen), "models": scores, "head_error_deg": head_error}
+    return {"models": scores, "head_error_deg": head_error}
 
 
 def expressions(only: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
 from animaface.calibration.check import score_self_model
 from animaface.calibration.learn import Learned, learn_face
 from animaface.calibration.options import Options
@@ -50,9 +48,6 @@ def first_poses(recordings: Sequence[Recording], n: int) -> list[Recording]:
     for r in recordings:
         if left <= 0:
             break
-        keep = np.arange(len(r.frame_s)) < left
-        out.append(
-            replace(r, frame_s=r.frame_s[keep], landmarks_m=r.landmarks_m[keep], head_rad=r.head_rad[keep])
-        )
-        left -= int(keep.sum())
+        out.append(r.photos(slice(left)))
+        left -= len(out[-1].frame_s)
     return out

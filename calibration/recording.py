@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +39,15 @@ class Recording:
         low = np.minimum(at.astype(np.int64), max(len(rows) - 2, 0))
         share = (at - low).reshape(-1, *([1] * (rows.ndim - 1)))
         return np.asarray((1.0 - share) * rows[low] + share * rows[np.minimum(low + 1, len(rows) - 1)])
+
+    def photos(self, which: slice | NDArray[np.bool_]) -> Self:
+        """With these of its photos alone, and all that was commanded."""
+        return replace(
+            self,
+            frame_s=self.frame_s[which],
+            landmarks_m=self.landmarks_m[which],
+            head_rad=self.head_rad[which],
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For Work.keep; landmarks in float32 (a tenth of a micrometre)."""

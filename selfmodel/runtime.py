@@ -63,9 +63,8 @@ class FaceInverse:
         self._offsets = tuple(int(k) for k in facts["window_frames"])
         self.lookahead_frames = max(*self._offsets, 0)
         self._past = -min(*self._offsets, 0)
-        self._at = self._past + np.array(
-            self._offsets
-        )  # of `_recent`, where the oldest frame not yet answered looks
+        # where, in `_recent`, the oldest frame not yet answered looks
+        self._at = self._past + np.array(self._offsets)
         self._recent = np.zeros((0, N_CHANNELS), dtype=np.float32)
 
     @classmethod

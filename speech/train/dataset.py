@@ -195,11 +195,11 @@ def breaking_off(clips: list[Clip], count: int, rest: NDArray[np.float32], seed:
         sound = np.concatenate([clip.samples[: round(end_s * SAMPLE_RATE_HZ)], zeros])
         frames = int(len(sound) / SAMPLE_RATE_HZ * FRAME_RATE_HZ) + 1
         last = min(int(end_s * FRAME_RATE_HZ), len(clip.curves) - 1)
-        weight = np.broadcast_to(clip.weight.reshape(len(clip.curves), -1), clip.curves.shape)
         curves = np.tile(rest[: len(LEARNED)], (frames, 1))
         curves[:last] = clip.curves[:last]
         known = np.ones_like(curves)
-        known[:last], known[last : last + _SETTLE_FRAMES] = weight[:last], 0.0
+        known[:last] = clip.weight.reshape(len(clip.curves), -1)[:last]
+        known[last : last + _SETTLE_FRAMES] = 0.0
         phones = [(p, s, min(e, end_s)) for p, s, e in clip.phones if s < end_s]
         out.append(example(sound, curves, known, phones).cut(slice(begin, None)))
     return out

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.speech.train.grid import Clip, GridSpeaker
+from animaface.speech.train.score import correlation
 from animaface.speech.train.teacher import Teacher, fit_teacher, phone_inputs, taught
 
 log = logging.getLogger(__name__)
@@ -62,12 +63,10 @@ def delay(told: Array, seen: Array) -> float:
     a, b = np.interp(fine, own, told), np.interp(fine, own, seen)
     farthest = round(_FARTHEST_S / _STEP_S)
     lags = range(-farthest, farthest + 1)
-    r = np.array([_r(a[max(0, -k) : len(a) - max(0, k)], b[max(0, k) : len(b) - max(0, -k)]) for k in lags])
+    r = np.array(
+        [correlation(a[max(0, -k) : len(a) - max(0, k)], b[max(0, k) : len(b) - max(0, -k)]) for k in lags]
+    )
     best = int(r.argmax())
     late_s = (best - farthest) * _STEP_S
     clear = r[best] >= _LEAST_R and r[best] - r[farthest] >= _LEAST_GAIN
     return late_s if clear and abs(late_s) >= LEAST_S - 1e-9 else 0.0
-
-
-def _r(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 1e-9 and b.std() > 1e-9 else 0.0

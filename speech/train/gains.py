@@ -17,6 +17,7 @@ from animaface.speech.features import quiet_features
 from animaface.speech.train.dataset import CHANNELS, LEARNED, Example, example, hearing_ahead
 from animaface.speech.train.grid import GridSpeaker
 from animaface.speech.train.model import SpeechNet
+from animaface.speech.train.score import correlation
 
 Array = NDArray[np.float32]
 ZEROED: Final = tuple(c for c in LEARNED if c.startswith(("mouthPucker", "mouthRoll", "mouthPress", "mouthSmile", "mouthDimple")))  # fmt: skip
@@ -116,12 +117,8 @@ def _zero(curves: list[Array], wanted: list[Array]) -> float:
     moving = [(c, w) for c, w in zip(curves, wanted, strict=True) if w.std() >= _STILL]
     if not moving:
         return float(tried[0])
-    r = [np.mean([_r(np.maximum(c - at, 0.0), w) for c, w in moving]) for at in tried]
+    r = [np.mean([correlation(np.maximum(c - at, 0.0), w) for c, w in moving]) for at in tried]
     return float(tried[int(np.argmax(r))])
-
-
-def _r(guess: Array, wanted: Array) -> float:
-    return float(np.corrcoef(guess, wanted)[0, 1]) if guess.std() > 1e-9 else 0.0
 
 
 def _typical(variances: list[Array]) -> Array:

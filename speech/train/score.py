@@ -17,6 +17,11 @@ _MARGIN_S: Final = 0.040
 _GRID_S: Final = 0.005
 
 
+def correlation(guess: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
+    """Pearson's r of two curves [T]; 0 where one of them rests."""
+    return float(np.corrcoef(guess, wanted)[0, 1]) if min(guess.std(), wanted.std()) > 1e-9 else 0.0
+
+
 @dataclass
 class Sealed:
     """Counts of phones whose lips were shut for 40 ms, of all phones of that kind."""
