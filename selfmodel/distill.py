@@ -173,7 +173,7 @@ class DistilledInverse(nn.Module):
         x = self.asked(torch.as_tensor(values, dtype=torch.float32) * self.scale)
         left = self.target.fit(x, targets.point - rest, o.target_steps, o.seed)
         with torch.no_grad():
-            self.refinement.prepare(torch.as_tensor(solved[:200], dtype=torch.float32))
+            self.refinement.prepare(torch.as_tensor(solved, dtype=torch.float32))
         return left
 
 

@@ -4,8 +4,9 @@ The distilled inverse answers in one pass; these steps look at what the self-mod
 correct it. Forward pass and Jacobian-transpose product of the settled face are written out, so that they are part
 of the exported graph. All that is known beforehand is folded into constants, so that the graph stays short: every
 pair of a block and an actuator it sees is a function of that actuator alone, a power series of where the block
-takes it to be. The target comes from a small network that stands in for the rig. All is counted from rest: no
-shape asked, nothing corrected. The Gauss-Newton matrix is the mean over many poses, inverted once, and then learns.
+takes it to be; and of the ensemble one member is left that answers like the mean of all (fold.py). The target comes
+from a small network that stands in for the rig. All is counted from rest: no shape asked, nothing corrected. The
+Gauss-Newton matrix is the mean over many poses, inverted once, and then learns.
 """
 
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor, nn
 
 from animaface.robot.face.arkit import N_CHANNELS
+from animaface.selfmodel.fold import OF_MEMBER, condensed, fold
 from animaface.selfmodel.history import straight_from
-from animaface.selfmodel.network import SelfModel
 from animaface.selfmodel.objective import NEAR_REST_MM2, Objective
 
 _DAMPING: Final = 0.02
 _PROBE_U: Final = 0.01
+_SLOPES_AT: Final = 200
+"""Poses over which the Gauss-Newton matrix is the mean."""
+_SHAKEN_U: Final = 0.05
+"""The condensed self-model has to hold beside good commands, too: that is where a refinement begins."""
 
 
 class TargetNet(nn.Module):
@@ -66,7 +71,7 @@ class TargetNet(nn.Module):
 
 @dataclass(frozen=True)
 class Way:
-    """What `pull` needs of the way through the network: slopes of both layers, and positions[blocks, 1, B, seen]."""
+    """What `pull` needs of the way through the network: slopes of both layers, and positions[blocks, B, seen]."""
 
     first: Tensor
     second: Tensor
@@ -84,6 +89,8 @@ class Refinement(nn.Module):
     least: Tensor
     lead: Tensor
     lead_bias: Tensor
+    crept: Tensor
+    from_crept: Tensor
     w1: Tensor
     b1: Tensor
     w2: Tensor
@@ -102,10 +109,11 @@ class Refinement(nn.Module):
         self._shrunk = objective.weights.shrunk
         self._plays = tuple(float(r) for r in objective.history.play)
         self._ties, n = ties, len(observed)
-        folded = fold(model, objective.creep_left(), self._plays, objective.limits.neutral_u)
-        for name, value in folded.items():
-            self.register_buffer(name, value)
-        self._seen = self.w1.shape[2] // (model.shape.degree + 1)
+        self._folded = fold(model, objective.creep_left(), self._plays, objective.limits.neutral_u)
+        for name, value in self._folded.items():
+            self.register_buffer(name, value[0] if name in OF_MEMBER else value)
+        self.register_buffer("from_crept", nn.functional.one_hot(self.crept, n).to(torch.float32))
+        self._seen = self.w1.shape[1] // (model.shape.degree + 1)
         grades = torch.tensor([*range(1, model.shape.degree + 1), 1], dtype=torch.float32)
         self.register_buffer("grades", grades.repeat_interleave(self._seen))
         self.register_buffer("out", self._blocks_of(model.scale.unsqueeze(1) * objective.chol))
@@ -119,7 +127,12 @@ class Refinement(nn.Module):
         self.learned = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for _ in range(steps))
 
     def prepare(self, u: Tensor) -> None:
-        """Set the mean Gauss-Newton matrix over poses u[B, N], and what rest looks like."""
+        """Condense the self-model, and set the mean Gauss-Newton matrix, for poses u[B, N]; and what rest looks like."""
+        near = u + _SHAKEN_U * torch.randn(u.shape, generator=torch.Generator().manual_seed(0))
+        poses = torch.cat([u, near.clamp(0.0, 1.0), self.neutral[None]])
+        for name, value in condensed(self._folded, self._features(self._pieces(poses))[0]).items():
+            self.get_buffer(name).copy_(value)
+        u = u[:_SLOPES_AT]
         self.rest.copy_(self.look(self.neutral[None]))
         base = self.look(u)
         columns = []
@@ -136,7 +149,7 @@ class Refinement(nn.Module):
     def forward(self, u: Tensor, target: Tensor) -> Tensor:
         """u[B, N], target[B, rows] mm counted from rest. Learns its matrices; the pull is a constant to that."""
         with torch.no_grad():
-            back = self.out.transpose(2, 3)
+            back = self.out.transpose(1, 2)
             way, square = self._by_block(target) @ back, self.out @ back
             goal = way + self._by_block(self.rest) @ back
             far = (target * target).sum(dim=1, keepdim=True)
@@ -145,7 +158,7 @@ class Refinement(nn.Module):
         for learned in self.learned[: self.steps]:
             with torch.no_grad():
                 y, through, pieces = self._through(u)
-                short = share * torch.relu(there - (y * way).sum(dim=(0, 3), keepdim=True))
+                short = share * torch.relu(there - (y * way).sum(dim=(0, 2)).unsqueeze(1))
                 pulled = self._back(y @ square - goal - short * way, through) * self._slopes(u, pieces)
             matrix = (self.inverse @ (eye + learned)).repeat(pulled.shape[1] // len(eye), 1)
             u = (u - (pulled @ matrix) * self.free).clamp(0.0, 1.0)
@@ -153,12 +166,12 @@ class Refinement(nn.Module):
 
     def look(self, u: Tensor) -> Tensor:
         """What the settled face shows, [B, rows] mm."""
-        return (self._through(u)[0] @ self.out).permute(2, 0, 1, 3).flatten(1)
+        return (self._through(u)[0] @ self.out).transpose(0, 1).flatten(1)
 
     def pull(self, error: Tensor, u: Tensor) -> Tensor:
         """[B, N] Jacobian transposed times error[B, rows]: what each actuator has to do with it."""
         _, way, pieces = self._through(u)
-        pulled = self._back(self._by_block(error) @ self.out.transpose(2, 3), way) * self._slopes(u, pieces)
+        pulled = self._back(self._by_block(error) @ self.out.transpose(1, 2), way) * self._slopes(u, pieces)
         return pulled.view(len(u), -1, u.shape[1]).sum(dim=1)
 
     def _pieces(self, u: Tensor) -> list[Tensor]:
@@ -184,49 +197,56 @@ class Refinement(nn.Module):
             out += [inside, inside * (c > 0.0)]
         return torch.cat(out, dim=1)
 
-    def _through(self, u: Tensor) -> tuple[Tensor, Way, list[Tensor]]:
-        """[blocks, 1, B, components] the self-model's coefficients in units of its scale, and the way there."""
-        s, pieces = self._shape, self._pieces(u)
+    def _features(self, pieces: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Powers of positions and what has crept, [blocks, B, features], and positions[blocks, B, seen]."""
+        s = self._shape
         led = torch.cat(pieces, dim=1) @ self.lead + self.lead_bias
-        led = led.view(-1, s.n_blocks, 1, 2 * self._seen).permute(1, 2, 0, 3)
-        at, crept = led[..., : self._seen].clamp(-self._end, self._end), led[..., self._seen :]
+        at = led.view(-1, s.n_blocks, self._seen).transpose(0, 1).clamp(-self._end, self._end)
+        crept = pieces[1][:, self.crept].view(-1, s.n_blocks, self._seen).transpose(0, 1)
         powers = [at, at * at]
         while len(powers) < s.degree:
             powers.append(powers[-2] * powers[1])
-        f = torch.cat([*powers[: s.degree], crept], dim=3)  # [blocks, 1, B, features]
-        below = f @ self.w1 + self.b1  # [blocks, members, B, hidden]
+        return torch.cat([*powers[: s.degree], crept], dim=2), at
+
+    def _through(self, u: Tensor) -> tuple[Tensor, Way, list[Tensor]]:
+        """[blocks, B, components] the self-model's coefficients in units of its scale, and the way there."""
+        pieces = self._pieces(u)
+        f, at = self._features(pieces)
+        below = f @ self.w1 + self.b1  # [blocks, B, hidden]
         gate1 = torch.sigmoid(below)
         first = below * gate1
         above = first @ self.w2 + self.b2
         gate2 = torch.sigmoid(above)
         second = above * gate2
-        y = ((first + second) @ self.w3).sum(dim=1, keepdim=True) + f @ self.straight + self.bias
+        y = (first + second) @ self.w3 + f @ self.straight + self.bias
         return y, Way(gate1 + first * (1.0 - gate1), gate2 + second * (1.0 - gate2), at), pieces
 
     def _back(self, g: Tensor, way: Way) -> Tensor:
-        """[B, pieces * N] from what is pulled at each coefficient, g[blocks, 1, B, components]."""
+        """[B, pieces * N] from what is pulled at each coefficient, g[blocks, B, components]."""
         s = self._shape
-        up = g @ self.w3.transpose(2, 3)
-        down = up + (up * way.second) @ self.w2.transpose(2, 3)
-        grades = self.grades.unsqueeze(1)
-        on_f = ((down * way.first) @ (self.w1 * grades).transpose(2, 3)).sum(dim=1, keepdim=True)
-        on_f = on_f + g @ (self.straight * grades).transpose(2, 3)
+        up = g @ self.w3.transpose(1, 2)
+        down = up + (up * way.second) @ self.w2.transpose(1, 2)
+        on_f = (down * way.first) @ self.w1.transpose(1, 2) + g @ self.straight.transpose(1, 2)
+        on_f = on_f * self.grades
         parts = [on_f[..., k * self._seen : (k + 1) * self._seen] for k in range(s.degree + 1)]
         on_at = parts[s.degree - 1]
         for part in parts[s.degree - 2 :: -1]:  # Horner's rule on the derivative
             on_at = on_at * way.at + part
-        return torch.cat([on_at, parts[-1]], dim=3).permute(2, 0, 1, 3).flatten(1) @ self.lead.T
+        on_pieces = on_at.transpose(0, 1).flatten(1) @ self.lead.T
+        on_crept = parts[-1].transpose(0, 1).flatten(1) @ self.from_crept
+        n = on_crept.shape[1]
+        return torch.cat([on_pieces[:, :n], on_pieces[:, n : 2 * n] + on_crept, on_pieces[:, 2 * n :]], dim=1)
 
     def _by_block(self, flat: Tensor) -> Tensor:
-        """[B, blocks * components] -> [blocks, 1, B, components]."""
-        return flat.view(-1, self._shape.n_blocks, 1, self._shape.n_components).permute(1, 2, 0, 3)
+        """[B, blocks * components] -> [blocks, B, components]."""
+        return flat.view(-1, self._shape.n_blocks, self._shape.n_components).transpose(0, 1)
 
     def _blocks_of(self, square: Tensor) -> Tensor:
-        """What a matrix of all coefficients does within each block, [blocks, 1, components, components]: blocks share no
+        """What a matrix of all coefficients does within each block, [blocks, components, components]: blocks share no
         landmark, so it does nothing else."""
         s = self._shape
         parts = square.view(s.n_blocks, s.n_components, s.n_blocks, s.n_components)
-        return parts.diagonal(dim1=0, dim2=2).permute(2, 0, 1).unsqueeze(1).contiguous()
+        return parts.diagonal(dim1=0, dim2=2).permute(2, 0, 1).contiguous()
 
 
 def _horner(coefficients: list[Tensor], x: Tensor) -> Tensor:
@@ -243,51 +263,3 @@ def _powers(skin: tuple[tuple[float, ...], ...], n: int) -> Tensor:
         return torch.tensor([[0.5], [0.0]]).repeat(1, n)
     rows = np.concatenate([np.zeros((1, n)), np.array(skin)])
     return torch.as_tensor(np.stack([cheb2poly(c) for c in rows.T], axis=1)[1:], dtype=torch.float32)
-
-
-def fold(
-    model: SelfModel, held: list[float], plays: tuple[float, ...], neutral_u: np.ndarray
-) -> dict[str, Tensor]:
-    """The settled self-model as constants: `lead` from pieces to positions, then a two-layer network of their powers.
-
-    Pieces of each actuator (Refinement._pieces): off rest, crept, crept upwards, and per play: in it, in it upwards.
-    Columns of `lead` per block: positions of the actuators it sees, then what they have crept. `held`: the share
-    of a move that still creeps, per creep.
-    """
-    s, n_plays = model.shape, len(plays)
-    with torch.no_grad():
-        shifts, degree = model.shifts(), s.degree
-        most = int((model.seen > 0.0).sum(dim=1).max())
-        lead = torch.zeros(3 + 2 * n_plays, s.n_actuators, s.n_blocks, 2 * most)
-        lead_bias = torch.zeros(s.n_blocks, 2 * most)
-        series = torch.zeros(degree + 1, degree + 1)  # [Chebyshev, power]
-        for k in range(degree + 1):
-            series[k, : k + 1] = torch.as_tensor(cheb2poly([0.0] * k + [1.0]), dtype=torch.float32)
-        left = torch.tensor(held)
-        w1 = model.w1.view(s.n_members, s.n_blocks, s.n_actuators, degree + s.n_creeps, -1)
-        straight = model.linear.view(1, s.n_blocks, s.n_actuators, degree + s.n_creeps, -1)
-        folded1 = torch.zeros(s.n_blocks, s.n_members, degree + 1, most, w1.shape[-1])
-        folded0 = torch.zeros(s.n_blocks, 1, degree + 1, most, s.n_components)
-        b1 = model.b1.view(s.n_members, s.n_blocks, 1, -1).transpose(0, 1).clone()
-        bias = model.bias.view(s.n_blocks, 1, 1, -1).clone()
-        rest = model.stands(torch.as_tensor(neutral_u, dtype=torch.float32))
-        for r in range(s.n_blocks):
-            for k, i in enumerate(torch.nonzero(model.seen[r] > 0.0)[:, 0].tolist()):
-                up, down = shifts[r, i, : s.n_memories], shifts[r, i, s.n_memories :]
-                creep = (left * down[n_plays:]).sum(), (left * (up - down)[n_plays:]).sum()
-                play = [x for j in range(n_plays) for x in (down[j], up[j] - down[j])]
-                seen = model.seen[r, i]
-                lead[:, i, r, k] = 2.0 * torch.stack([1.0 + model.stretch[i], *creep, *play])
-                lead[1, i, r, most + k] = 1.0
-                lead_bias[r, k] = 2.0 * rest[i] - 1.0
-                for whole, into, constant in ((seen * w1[:, r, i], folded1[r, :, :, k], b1[r]), (seen * straight[:, r, i], folded0[r, :, :, k], bias[r])):  # fmt: skip
-                    into[:, :degree] = torch.einsum("mdh,dp->mph", whole[:, :degree], series[1:, 1:])
-                    into[:, degree] = torch.einsum("mjh,j->mh", whole[:, degree:], left)
-                    constant += torch.einsum("mdh,d->mh", whole[:, :degree], series[1:, 0]).unsqueeze(1)
-        return {
-            "lead": lead.flatten(2).flatten(0, 1), "lead_bias": lead_bias.flatten(),
-            "w1": folded1.flatten(2, 3), "b1": b1, "straight": folded0.flatten(2, 3), "bias": bias,
-            "w2": model.w2.view(s.n_members, s.n_blocks, *model.w2.shape[1:]).transpose(0, 1).contiguous(),
-            "b2": model.b2.view(s.n_members, s.n_blocks, 1, -1).transpose(0, 1).contiguous(),
-            "w3": model.w3.view(s.n_members, s.n_blocks, *model.w3.shape[1:]).transpose(0, 1) / s.n_members,
-        }  # fmt: skip

@@ -13,10 +13,10 @@ from animaface.selfmodel.refine import Refinement
 N = 5
 
 
-def wild_objective() -> Objective:
+def wild_objective(members: int = 1) -> Objective:
     """A self-model of random numbers, with every kind of memory, on actuators of which three move as they like."""
     torch.manual_seed(3)
-    model = SelfModel(Shape(N, 1, 2, len(blocks()), n_components=4, n_hidden=12))
+    model = SelfModel(Shape(N, 1, 2, len(blocks()), n_components=4, n_hidden=12, n_members=members))
     with torch.no_grad():
         for p in (model.linear, model.w3, model.memory):
             p.copy_(0.3 * torch.randn(p.shape))
@@ -39,7 +39,7 @@ def refinement(objective: Objective, steps: int = 2) -> Refinement:
     seen = torch.tensor([1.0] * (N - 1) + [0.0])
     made = Refinement(objective, seen, torch.as_tensor(objective.limits.ties(), dtype=torch.float32), steps)
     with torch.no_grad():
-        made.prepare(0.2 + 0.6 * torch.rand(40, N))
+        made.prepare(0.2 + 0.6 * torch.rand(400, N))
     return made
 
 
@@ -54,6 +54,20 @@ def test_the_written_out_product_is_what_autograd_says() -> None:
     error = torch.randn(seen.shape)
     (wanted,) = torch.autograd.grad((inside * error).sum(), u)
     torch.testing.assert_close(made.pull(error, u), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_one_member_is_left_that_answers_like_the_mean_of_all() -> None:
+    """At poses that nobody fitted, nearer than half as far as any member alone is off, though these are four strangers."""
+    objective = wild_objective(members=4)
+    made = refinement(objective)
+    u = 0.25 + 0.5 * torch.rand(60, N)
+    with torch.no_grad():
+        members = objective.model.members(objective.settled(u)) * objective.model.scale @ objective.chol
+        mean = members.mean(dim=0)
+        apart = float((members - mean).square().mean().sqrt())
+        left = float((made.look(u) - mean).square().mean().sqrt())
+    assert made.w1.shape[0] == len(blocks()), "one member a block"
+    assert left < 0.5 * apart
 
 
 def test_steps_come_nearer_and_rest_stays_rest() -> None:
