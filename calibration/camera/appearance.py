@@ -6,7 +6,7 @@ nearly free of it; brightness counts only as it changes within two or three pixe
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,26 +36,28 @@ def colour_shares(picture: Image) -> Image:
 
 
 @dataclass(frozen=True)
-class Appearance:
-    """How a picture is looked at in one size: `scale` of its pixels, radius (px) within which contrast counts, 0 where
-    only colour does."""
+class Colours:
+    """A picture in one size: its brightness [h, w] and its colour shares [h, w, 2] in units of what counts as one."""
 
-    scale: float
-    contrast_px: float
+    brightness: Image
+    shares: Image
 
-    def of(self, picture: Image) -> Image:
-        """[h, w, CHANNELS] of an RGB picture."""
+    @classmethod
+    def of(cls, picture: Image, scale: float) -> Self:
+        """Of RGB [h, w, 3], a pixel of which becomes `scale` pixels."""
         cv2 = need_opencv()
-        small = cv2.resize(picture, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
-        colour = colour_shares(cv2.GaussianBlur(small, (0, 0), 0.8 if self.scale > 0.6 else 0.5))
-        contrast = self._contrast(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        return np.concatenate([contrast[..., None], colour / np.float32(_COLOUR)], axis=-1, dtype=np.float32)
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        soft = cv2.GaussianBlur(small, (0, 0), 0.8 if scale > 0.6 else 0.5)
+        return cls(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), colour_shares(soft) / np.float32(_COLOUR))
 
-    def _contrast(self, gray: Image) -> Image:
-        if self.contrast_px <= 0.0:
-            return np.zeros_like(gray)
+    def seen(self, contrast_px: float) -> Image:
+        """[h, w, CHANNELS]: contrast within that radius (px; 0: only colour counts), and colour."""
+        contrast = self._contrast(contrast_px) if contrast_px > 0.0 else np.zeros_like(self.brightness)
+        return np.concatenate([contrast[..., None], self.shares], axis=-1, dtype=np.float32)
+
+    def _contrast(self, radius_px: float) -> Image:
         cv2 = need_opencv()
-        detail = gray - cv2.GaussianBlur(gray, (0, 0), self.contrast_px)
-        size = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * self.contrast_px))
+        detail = self.brightness - cv2.GaussianBlur(self.brightness, (0, 0), radius_px)
+        size = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * radius_px))
         out: Image = detail * (_CONTRAST / (size + _WEAK))
         return out

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Appearance, Image
+from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Colours, Image
 from animaface.calibration.camera.model import need_opencv
 from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import (
@@ -57,6 +58,8 @@ _UPPER_GROUND: Final = 0.04
 """The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by the corners."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
+_REACH: Final = 0.7
+"""So much beside the face at rest, in distances of the eyes, is looked at: more than a jaw drops."""
 _ROW: Final = 512
 _MOST_PIXELS: Final = 16_384
 """A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
@@ -76,72 +79,84 @@ class Registration:
         self, reference: Image, rest_px: Array, eyes_px: float, steps: tuple[Step, ...] = STEPS
     ) -> None:
         self.rest_px = rest_px.copy()
-        self._rims = LidRims(reference, rest_px, eyes_px)
+        reach = _REACH * eyes_px
+        low = np.maximum(rest_px.min(axis=0) - reach, 0.0).astype(np.int64)
+        high = (rest_px.max(axis=0) + reach).astype(np.int64) + 1
+        self._low, self._part = low, (slice(low[1], high[1]), slice(low[0], high[0]))
+        face, home_px = reference[self._part], rest_px - low
+        self._rims = LidRims(face, home_px, eyes_px)
         size = EYES_PX / eyes_px
-        self._levels = [_Level(reference, rest_px, replace(step, scale=step.scale * size)) for step in steps]
+        self._levels = [_Level(face, home_px, replace(step, scale=step.scale * size)) for step in steps]
 
     def find(self, picture: Image, start_px: Array) -> tuple[Array, float]:
         """([468, 2] px, how badly it fits: 0 perfect) from what the network saw, start_px [468, 2].
 
         picture: RGB [h, w, 3].
         """
-        rims = self._rims.moves_px(picture)
+        face = picture[self._part]
+        rims = self._rims.moves_px(face)
         found, misfit = start_px - self.rest_px, 1.0
+        sizes = {scale: Colours.of(face, scale) for scale in {level.step.scale for level in self._levels}}
         for level in self._levels:
-            found, misfit = level.fit(picture, found, rims)
+            found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims)
         return self.rest_px + found, misfit
 
 
 class _Level:
     def __init__(self, reference: Image, rest_px: Array, step: Step) -> None:
-        self._step, self._cv2 = step, need_opencv()
-        self._appearance = Appearance(step.scale, step.contrast_px)
-        image = self._appearance.of(reference)
+        self.step, self._cv2 = step, need_opencv()
+        image = Colours.of(reference, step.scale).seen(step.contrast_px)
         x = (rest_px + 0.5) * step.scale - 0.5
         pixels, corners, shares = _rasterised(x, image.shape[:2], self._cv2)
         counts = _counting(corners, shares)
         use = counts > 0.0
         if int(use.sum()) > _MOST_PIXELS:
             use &= pixels.sum(axis=1) % 2 == 0
-        pixels, self._corners, self._shares, self._counts = (
-            pixels[use],
-            corners[use],
-            shares[use],
-            counts[use],
-        )
-        self._pixels = pixels.astype(np.float64)
+        pixels, corners, shares = pixels[use], corners[use], shares[use]
+        self._pixels = pixels.astype(np.float32)
+        self._counts = counts[use].astype(np.float32)[:, None]
         gx = self._cv2.Sobel(image, self._cv2.CV_32F, 1, 0, ksize=3) / 8.0
         gy = self._cv2.Sobel(image, self._cv2.CV_32F, 0, 1, ksize=3) / 8.0
         column, row = pixels[:, 0], pixels[:, 1]
-        self._template = image[row, column].astype(np.float64)
-        slope = np.stack([gx[row, column], gy[row, column]], axis=1).astype(np.float64) * step.scale
-        self._jacobian = (self._shares[:, :, None, None] * slope[:, None]).reshape(-1, 6, CHANNELS)
-        self._where = (2 * self._corners[:, :, None] + np.arange(2)).reshape(-1, 6)
-        n = 2 * N_VERTICES
-        flat = (self._where[:, :, None] * n + self._where[:, None, :]).ravel()
-        outer = (self._counts[:, None, None] * self._jacobian @ self._jacobian.transpose(0, 2, 1)).ravel()
-        hessian = np.bincount(flat, outer, minlength=n * n).reshape(n, n)
-        slide, self._rim_weight = lid_stiffness(rest_px, _SLIDE, _RIM_WEIGHT)
+        self._template = image[row, column]
+        self._slope_x, self._slope_y = (g[row, column] * np.float32(step.scale) for g in (gx, gy))
+        self._of_corners = _interpolation(corners, shares)
+        self._to_corners = self._of_corners.T.tocsr()
+        slide, rims = lid_stiffness(rest_px, _SLIDE, _RIM_WEIGHT)
         sheet = stiffness(step.membrane, step.bending, _GROUND).copy()
         sheet[_UPPER_LIP, _UPPER_LIP] += _UPPER_GROUND
-        self._stiff = np.kron(sheet, np.eye(2)) + slide
-        self._inverse = np.linalg.inv(hessian + self._stiff + self._rim_weight)
+        stiff = np.kron(sheet, np.eye(2)) + slide
+        self._stiff, self._rim_weight = csr_array(stiff), csr_array(rims)
+        self._inverse = np.linalg.inv(self._hessian(corners, shares) + stiff + rims).astype(np.float32)
 
-    def fit(self, picture: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:
+    def _hessian(self, corners: NDArray[np.int64], shares: Array) -> Array:
+        """[936, 936] Gauss and Newton's matrix of all pixels."""
+        slope = np.stack([self._slope_x, self._slope_y], axis=1).astype(np.float64)
+        jacobian = (shares[:, :, None, None] * slope[:, None]).reshape(-1, 6, CHANNELS)
+        where, n = (2 * corners[:, :, None] + np.arange(2)).reshape(-1, 6), 2 * N_VERTICES
+        flat = (where[:, :, None] * n + where[:, None, :]).ravel()
+        outer = (self._counts[:, :, None] * jacobian @ jacobian.transpose(0, 2, 1)).ravel()
+        return np.bincount(flat, outer, minlength=n * n).reshape(n, n)
+
+    def fit(self, seen: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:
         """(displacement [468, 2] in px of the full picture, misfit), from a first guess, with the rims
-        of the lids where they were seen."""
-        step, d, misfit = self._step, move_px, 1.0
-        seen = self._appearance.of(picture)
+        of the lids where they were seen. The hot path of a session in front of a camera."""
+        step, d, outlier = self.step, move_px, OUTLIER.astype(np.float32)
+        pull = np.empty((N_VERTICES, 2))
         for _ in range(step.iterations):
-            at = self._pixels + step.scale * (self._shares[:, :, None] * d[self._corners]).sum(axis=1)
+            at = self._of_corners @ d.astype(np.float32)
+            at *= step.scale
+            at += self._pixels
             error = self._template - self._at(seen, at)
-            weight = self._counts[:, None] / (1.0 + (error / OUTLIER) ** 2)
-            misfit = float((weight * (error / OUTLIER) ** 2).mean())
-            force = (self._jacobian @ (weight * error)[:, :, None])[:, :, 0]
-            pull = np.bincount(self._where.ravel(), force.ravel(), minlength=2 * N_VERTICES)
+            square = (error / outlier) ** 2
+            weight = self._counts / (1.0 + square)
+            error *= weight
+            for axis, slope in enumerate((self._slope_x, self._slope_y)):
+                pull[:, axis] = self._to_corners @ np.einsum("pc,pc->p", slope, error)
             held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ d.ravel()
-            d = d + (self._inverse @ (pull + held)).reshape(-1, 2)
-        return d, misfit
+            force = (pull.ravel() + held).astype(np.float32)
+            d = d + (self._inverse @ force).reshape(-1, 2)
+        return d, float((weight * square).mean())
 
     def _at(self, picture: Image, at: Array) -> Image:
         """[P, CHANNELS] values at places [P, 2]; in rows, since OpenCV takes no picture wider than 32,767."""
@@ -152,6 +167,13 @@ class _Level:
             picture, rows[..., 0], rows[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return seen.reshape(-1, CHANNELS)[: len(at)]
+
+
+def _interpolation(corners: NDArray[np.int64], shares: Array) -> Any:
+    """Sparse [P, 468]: values at pixels from those at the corners [P, 3] of their triangles."""
+    begin = np.arange(0, corners.size + 1, 3)
+    values = (shares.astype(np.float32).ravel(), corners.ravel().astype(np.int32), begin.astype(np.int32))
+    return csr_array(values, shape=(len(corners), N_VERTICES))
 
 
 def _counting(corners: NDArray[np.int64], shares: Array) -> Array:
