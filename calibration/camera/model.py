@@ -57,6 +57,15 @@ def need_opencv() -> Any:
     return cv2
 
 
+def need_sparse() -> Any:
+    """The module scipy.sparse. Raises MissingDependencyError."""
+    try:
+        import scipy.sparse
+    except ImportError as e:
+        raise MissingDependencyError(f"pictures need scipy ({e})", next_step=_EXTRA) from e
+    return scipy.sparse
+
+
 def need_mediapipe() -> Any:
     """The module mediapipe. Raises MissingDependencyError."""
     try:

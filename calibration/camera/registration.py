@@ -14,10 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Colours, Image
-from animaface.calibration.camera.model import need_opencv
+from animaface.calibration.camera.model import need_opencv, need_sparse
 from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import (
     border,
@@ -126,7 +125,7 @@ class _Level:
         sheet = stiffness(step.membrane, step.bending, _GROUND).copy()
         sheet[_UPPER_LIP, _UPPER_LIP] += _UPPER_GROUND
         stiff = np.kron(sheet, np.eye(2)) + slide
-        self._stiff, self._rim_weight = csr_array(stiff), csr_array(rims)
+        self._stiff, self._rim_weight = (need_sparse().csr_array(m) for m in (stiff, rims))
         self._inverse = np.linalg.inv(self._hessian(corners, shares) + stiff + rims).astype(np.float32)
 
     def _hessian(self, corners: NDArray[np.int64], shares: Array) -> Array:
@@ -173,7 +172,7 @@ def _interpolation(corners: NDArray[np.int64], shares: Array) -> Any:
     """Sparse [P, 468]: values at pixels from those at the corners [P, 3] of their triangles."""
     begin = np.arange(0, corners.size + 1, 3)
     values = (shares.astype(np.float32).ravel(), corners.ravel().astype(np.int32), begin.astype(np.int32))
-    return csr_array(values, shape=(len(corners), N_VERTICES))
+    return need_sparse().csr_array(values, shape=(len(corners), N_VERTICES))
 
 
 def _counting(corners: NDArray[np.int64], shares: Array) -> Array:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 pytest.importorskip("cv2")
 import cv2
 
-from animaface.calibration.camera.appearance import Appearance
+from animaface.calibration.camera.appearance import Colours
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import LID_PAIRS, border, facing, lid_axes
@@ -105,8 +105,8 @@ def test_rims_of_the_lids_are_found_by_what_is_bare_of_the_eye(colour: tuple[flo
 def test_contrast_radius_of_nothing_leaves_colour_alone() -> None:
     """The first look: freckles that are only darker are not seen."""
     gray = np.repeat(np.random.default_rng(1).uniform(60, 200, (60, 80, 1)), 3, axis=2).astype(np.float32)
-    assert not Appearance(1.0, 0.0).of(gray).any()
-    assert np.abs(Appearance(1.0, 4.0).of(gray)[..., 0]).max() > 0.3
+    assert not Colours.of(gray, 1.0).seen(0.0).any()
+    assert np.abs(Colours.of(gray, 1.0).seen(4.0)[..., 0]).max() > 0.3
 
 
 def test_specks_are_a_wish_and_not_the_skin() -> None:
