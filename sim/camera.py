@@ -134,8 +134,8 @@ class _Optics:
         x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
         slope = random.uniform(-0.15, 0.15, 2)
         gain = (1.0 + slope[0] * x + slope[1] * y) * (1.0 - random.uniform(0.05, 0.2) * (x * x + y * y) / 2.0)
-        self._gain = gain.astype(np.float32)[..., None]
-        self._tint = (1.0 + random.uniform(-0.06, 0.06, 3)).astype(np.float32)
+        tint = 1.0 + random.uniform(-0.06, 0.06, 3)
+        self._gain = (gain[..., None] * tint).astype(np.float32)
         self._size = float(random.uniform(1.2, 3.0))
         self._random = random
         # drawing a million normal numbers a picture would cost more than the picture
@@ -145,7 +145,8 @@ class _Optics:
         """What the sensor makes of linear light 0..255 [height, width, 3]."""
         height, width = light.shape[:2]
         dy, dx = self._random.integers(0, 64, 2)
-        out = light * (self._gain * self._tint * np.float32(lamp))
+        out = light * self._gain
+        out *= np.float32(lamp)
         noise = self._noise[dy : dy + height, dx : dx + width]
         out += noise * (self._size * (0.4 + 0.6 * np.sqrt(np.maximum(out, 0.0) / 255.0)))
         return np.asarray(np.clip(out, 0.0, 255.0), dtype=np.uint8)

@@ -135,7 +135,7 @@ class _Level:
         where, n = (2 * corners[:, :, None] + np.arange(2)).reshape(-1, 6), 2 * N_VERTICES
         flat = (where[:, :, None] * n + where[:, None, :]).ravel()
         outer = (self._counts[:, :, None] * jacobian @ jacobian.transpose(0, 2, 1)).ravel()
-        return np.bincount(flat, outer, minlength=n * n).reshape(n, n)
+        return np.asarray(np.bincount(flat, outer, minlength=n * n), dtype=np.float64).reshape(n, n)
 
     def fit(self, seen: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:
         """(displacement [468, 2] in px of the full picture, misfit), from a first guess, with the rims

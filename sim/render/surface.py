@@ -73,7 +73,7 @@ class Normals:
     """Vertex normals of a fixed topology, fast enough for every frame."""
 
     def __init__(self, n: int, triangles: Index) -> None:
-        self._tri = triangles
+        self._corners = triangles.T.copy()
         corners = triangles.T.ravel()
         order = np.argsort(corners, kind="stable")
         self._face = np.tile(np.arange(len(triangles)), 3)[order]
@@ -82,13 +82,14 @@ class Normals:
 
     def of(self, vertices: Array) -> Array:
         """[n, 3] unit normals, area weighted."""
-        a, b, c = (vertices[self._tri[:, k]] for k in range(3))
-        face = np.cross(b - a, c - a)
-        out = np.zeros((self._n, 3))
-        out[self._used] = np.add.reduceat(face[self._face], self._start, axis=0)
-        return np.asarray(
-            out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), dtype=np.float64
-        )
+        x, y, z = vertices.T.copy()
+        a, b, c = self._corners
+        (ax, ay, az), (bx, by, bz) = ([w[k] - w[a] for w in (x, y, z)] for k in (b, c))
+        out = np.zeros((3, self._n))
+        for row, across in zip(out, (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx), strict=True):
+            row[self._used] = np.add.reduceat(across[self._face], self._start)
+        out /= np.maximum(np.sqrt((out * out).sum(axis=0)), 1e-12)
+        return out.T
 
 
 class SparseMap:
