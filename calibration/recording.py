@@ -77,8 +77,8 @@ class Glances:
 class Recorder:
     """Drives a robot at 1 / TICK_S a second and looks at the face meanwhile.
 
-    Looking at a frame takes longer than a tick, so in real time a thread does it beside the movement, and the
-    robot is kept alive until it is done.
+    Looking at a frame takes longer than a tick, so a thread does it beside the movement; in real time the robot is
+    kept alive until it is done.
     """
 
     def __init__(self, robot: Robot, detector: LandmarkDetector, clock: Clock) -> None:
@@ -191,7 +191,7 @@ class Recorder:
             frame = self._detector.see(grab)
             return frame if frame is not None and (head_only or frame.valid.all()) else None
 
-        return Looker(see, aside=not isinstance(self._clock, LockStepClock), on_seen=on_seen)
+        return Looker(see, time_waits=isinstance(self._clock, LockStepClock), on_seen=on_seen)
 
     def _stay(self) -> None:
         self.robot.settle(self.robot.applied_u, 2.0 * TICK_S)
