@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from animaface.calibration.bringup.walk import walk
 from animaface.calibration.camera.delay import CameraDelay, measure_delay
-from animaface.calibration.lags import Answer, answer_in, moved_m, moved_pose, step_path
+from animaface.calibration.lags import Answer, answer_in, by_likes, moved_m, moved_pose, step_path
 from animaface.calibration.options import Options, Stand
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recorder, Recording
@@ -263,14 +263,16 @@ class FaceSteps:
         return self._taped() + ([Recording.of(head)] if head else [])
 
     def answers(self) -> dict[str, Answer]:
-        """By actuator; where the step was skipped, what the config says, and all count as seen."""
-        out = {}
+        """By actuator; where the step was skipped, what the config says, and all count as seen. What was seen without
+        telling when is taken to be as late as its likes."""
+        out, like = {}, {}
         for name, a in self.stand.config.actuators.items():
             lag_s = 1e-3 * a.whole_lag_ms
-            unknown = Answer(0.5 * lag_s, 0.5 * lag_s, 1.0, 0.0)
+            unknown = Answer(0.5 * lag_s, 0.5 * lag_s, 1.0, 1.0)
             facts = self.work.facts(f"step_{name}")
             out[name] = Answer(**facts) if facts else unknown
-        return out
+            like[name] = f"{a.model} {a.drive}"
+        return by_likes(out, like)
 
     def response(self) -> Response:
         """Dead times and time constants of all actuators."""

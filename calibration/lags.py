@@ -1,6 +1,6 @@
 """Each actuator moved alone: how late it answers, how fast, and what of it the camera can see."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,10 @@ _SHIFT_S: Final = 0.01
 _SETTLED_S: Final = 0.2
 _DELAYS_S: Final = np.arange(0.0, 0.1601, 0.0025)
 _TAUS_S: Final = np.array([0.002, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.055, 0.075, 0.1])
+_CURVED: Final = 5
+"""Degree by which what is seen may bend as an actuator moves: an opening mouth changes a picture most at the start."""
+_CLEAR: Final = 0.9
+"""A fit of less quality tells that something moved, but not when."""
 SEEN_M: Final = 0.0006
 """An actuator counts as seen when its step moves some landmark at least so far."""
 UNKNOWN_S: Final = 0.02
@@ -43,6 +47,21 @@ def moved_pose(neutral_u: Array, i: int) -> Array:
     """[N] neutral with actuator i where the step leads it."""
     out = neutral_u.copy()
     out[i] += STEP_U if neutral_u[i] <= 0.5 else -STEP_U
+    return out
+
+
+def by_likes(answers: dict[str, "Answer"], like: dict[str, str]) -> dict[str, "Answer"]:
+    """The same, but what was seen without telling when has the median lag of clear answers of the same kind; `like`: of which kind
+    each is (its servo and what it pulls by), where there is none of all clear ones."""
+    clear = {n: a for n, a in answers.items() if a.seen and a.quality >= _CLEAR}
+    out = dict(answers)
+    for name, answer in answers.items():
+        if not answer.seen or name in clear:
+            continue
+        kin = [a for n, a in clear.items() if like[n] == like[name]] or list(clear.values())
+        if kin:
+            delay_s, tau_s = (float(np.median([getattr(a, k) for a in kin])) for k in ("delay_s", "tau_s"))
+            out[name] = replace(answer, delay_s=delay_s, tau_s=tau_s)
     return out
 
 
@@ -144,9 +163,9 @@ def still_and_moved(glances: Glances, i: int) -> tuple[NDArray[np.int64], NDArra
 
 
 def unexplained(trace: Array, s: Array) -> float:
-    """Share of a trace [F] that no cubic of s [F] explains."""
-    s = (s - s.mean()) / max(float(s.std()), 1e-9)
-    a = np.column_stack([np.ones_like(s), s, s * s, s**3])
+    """Share of a trace [F] that no smooth function of s [F] explains."""
+    along = 2.0 * (s - s.min()) / max(float(np.ptp(s)), 1e-9) - 1.0
+    a = np.polynomial.chebyshev.chebvander(along, _CURVED)
     left = trace - a @ np.linalg.lstsq(a, trace, rcond=None)[0]
     spread = trace - trace.mean()
     return float(left @ left) / max(float(spread @ spread), 1e-18)

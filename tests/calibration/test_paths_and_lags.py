@@ -1,9 +1,11 @@
 """Babbling and test paths of every shipped face; lags and what is seen, from steps with a known answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from animaface.calibration.lags import answer_of, step_path
+from animaface.calibration.lags import Answer, answer_of, by_likes, step_path
 from animaface.calibration.paths import Body, babbling_path, exam_path
 from animaface.calibration.recording import Recording
 from animaface.robot.config import load_face, shipped_faces
@@ -66,3 +68,19 @@ def test_what_moves_nothing_is_not_seen() -> None:
     noise = np.random.default_rng(1).normal(0, 6e-5, (26, 478, 3))
     seen = Recording(0.0, u, np.arange(26) / 30.0, neutral_m() + noise, np.zeros((26, 3)))
     assert not answer_of(seen, 1, 1e-4).seen
+
+
+def test_what_moves_without_telling_when_is_as_late_as_its_likes() -> None:
+    """A faint cheek among clear lips of the same servo; an unseen tongue and a clear jaw keep what they have."""
+    clear, faint = Answer(0.03, 0.01, 5e-3, 0.99), Answer(0.0, 0.1, 1e-3, 0.4)
+    answers = {
+        "lip": clear, "lip_2": replace(clear, delay_s=0.05), "jaw": Answer(0.06, 0.02, 9e-3, 1.0), "cheek": faint,
+        "ear": faint, "tongue": Answer.unknown(),
+    }  # fmt: skip
+    like = {"lip": "mini", "lip_2": "mini", "cheek": "mini", "jaw": "big", "ear": "other", "tongue": "mini"}
+    found = by_likes(answers, like)
+    assert (found["cheek"].delay_s, found["cheek"].tau_s) == (pytest.approx(0.04), pytest.approx(0.01))
+    assert found["ear"].delay_s == pytest.approx(0.05), "nothing of its kind is clear: the middle of all"
+    assert found["cheek"].quality == faint.quality, "how badly it was seen is still told"
+    assert all(found[n] == answers[n] for n in ("lip", "lip_2", "jaw", "tongue"))
+    assert by_likes({"cheek": faint}, like) == {"cheek": faint}, "nothing to go by"
