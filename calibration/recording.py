@@ -214,15 +214,18 @@ class Recorder:
         u = self._with_held(u)
         self.robot.settle(u, settle_s)
         since_s = self._clock.now_s()
-        frames: list[LandmarkFrame] = []
+        taken = 0
         with self._looker(head_only) as looker:
             for _ in range(round(10.0 / TICK_S)):
                 self.robot.settle(u, TICK_S)
-                while len(frames) < count and (grab := self._detector.grab(since_s)) is not None:
+                while taken < count and (grab := self._detector.grab(since_s)) is not None:
                     looker.push(grab, 0)
-                    frames = looker.finish(self._stay)
-                if len(frames) >= count:
+                    taken += 1
+                if taken == count:  # for each that showed no face another one is taken
+                    taken = len(looker.finish(self._stay))
+                if taken == count:
                     break
+            frames = looker.finish(self._stay)
         if not frames:
             raise self._blind("in 10 s")
         m = np.stack([f.landmarks_m for f in frames])
