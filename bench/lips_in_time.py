@@ -32,6 +32,16 @@ from animaface.speech.perform import FILE_ANTICIPATION_S
 
 HERE = Path(__file__).parent
 _TICKS_A_FEED = 10
+EMOTIONS = (
+    "neutral",
+    "happy:0.7",
+    "anger:0.7",
+    "anger:1.0",
+    "disgust:0.7",
+    "sadness:0.7",
+    "surprise:0.7",
+    "fear:0.7",
+)
 _FINE_S = 0.001
 
 
@@ -138,7 +148,7 @@ def main() -> None:
         }
         found["the take alone"] = told(*gap_of_take(wav), phones)
     interruptions = interrupted(given.face, 30)
-    demo = {emotion: demonstrated(given.face, emotion) for emotion in ("neutral", "happy:0.7", "anger:0.7")}
+    demo = {emotion: demonstrated(given.face, emotion) for emotion in EMOTIONS}
     table = Table("", "mean", "sd", "99 % never later", "lips meet", "lips part", "closed at b m", "events",
                   title=f"lips against the sound on {given.face}, virtual time")  # fmt: skip
     for name, n in found.items():

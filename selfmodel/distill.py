@@ -35,6 +35,16 @@ _TRUST: Final = 2.0
 """What the gate of the refinement begins with: nearly all of a correction is let through."""
 _SMALL_MM2: Final = 0.5
 """Mean square of a movement that counts as small."""
+_PRESSING: Final = [
+    ARKIT_INDEX[n] for n in ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
+]
+_SHAPING: Final = [
+    i
+    for n, i in ARKIT_INDEX.items()
+    if n.startswith(("mouth", "noseSneer", "cheekPuff")) and n != "mouthClose"
+]
+_PRESSED, _SHAPED = 0.1, 0.3
+"""From how much on a shape means that sealed lips must stay so."""
 _HEAD_SCALE: Final = 4.0
 """Head angles are a few tenths of a radian; the network sees them as large as shapes."""
 
@@ -185,10 +195,10 @@ def _by_size(solver: Solver, targets: Targets) -> Tensor:
 
 
 def seal_meant(values: Array) -> Array:
-    """[T] 0..1: how much values[T, 55] mean lips pressed together, not only at rest."""
-    names = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
-    pressed = values[:, [ARKIT_INDEX[n] for n in names]].max(axis=1)
-    return np.asarray(np.clip(np.maximum(pressed, held_closed(values)) / 0.1, 0.0, 1.0))
+    """[T] 0..1: how much values[T, 55] mean lips that stay together, not only at rest: pressed, held against the jaw, or
+    sealed (Objective.targets tells whether they are) in a mouth that smiles, sneers or frowns."""
+    pressed = np.maximum(values[:, _PRESSING].max(axis=1), held_closed(values)) / _PRESSED
+    return np.asarray(np.clip(np.maximum(pressed, values[:, _SHAPING].max(axis=1) / _SHAPED), 0.0, 1.0))
 
 
 def distil(

@@ -26,7 +26,7 @@ from animaface.selfmodel.network import SelfModel, pack
 
 Array = NDArray[np.float64]
 _MM: Final = 1e3
-_SEALED_BELOW_M: Final = 0.0004
+_SEALED_BELOW_M: Final = 0.0007
 _HELD_S: Final = 0.7
 NEAR_REST_MM2: Final = 0.25
 """Mean square of a movement at which half of what the self-model has wrong about the face at rest is still taken off."""

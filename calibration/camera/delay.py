@@ -1,8 +1,8 @@
 """How late the camera's pictures come, measured before anything else and taken out of all that follows.
 
-A servo that reports its position tells when it moved, a lamp (the screen, or a board's LED) when it was switched; the
-picture tells when that was seen. What hangs on a servo follows it late, and a screen lights late, but neither is ever
-early: the shortest delay found is the nearest to the camera's own.
+A servo that reports its position tells when it moved, the picture tells when that was seen. What hangs on a servo
+follows it late and never early, so the shortest delay found is the nearest to the camera's own. Where no servo
+reports, a lamp (the screen, or a board's LED) is switched and the picture's brightness tells.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def measure_delay(
     flash: Callable[[bool], None] | None,
     seed: int = 0,
 ) -> CameraDelay:
-    """By servos that report their position and by the lamp, as far as there are any. Raises CalibrationError when nothing works."""
+    """By the servos that report their position, else by the lamp. Raises CalibrationError when neither works."""
     found: list[CameraDelay] = []
     for i in _reporting(recorder, config)[:_TRIED]:
         recorder.go(neutral_u, 0.3)
@@ -54,7 +54,7 @@ def measure_delay(
         one = _by_servo(glances, i, config.names[i])
         if one is not None:
             found.append(one)
-    if flash is not None:
+    if flash is not None and not found:
         random = np.random.default_rng([seed, 7])
         switches = 0.3 + np.cumsum(random.uniform(0.15, 0.3, 20))
         found.append(_by_lamp(recorder.flash(flash, neutral_u, switches.tolist())))
