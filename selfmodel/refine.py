@@ -111,7 +111,7 @@ class Refinement(nn.Module):
         self._ties, n = ties, len(observed)
         self._folded = fold(model, objective.creep_left(), self._plays, objective.limits.neutral_u)
         for name, value in self._folded.items():
-            self.register_buffer(name, value[0] if name in OF_MEMBER else value)
+            self.register_buffer(name, (value[0] if name in OF_MEMBER else value).clone())
         self.register_buffer("from_crept", nn.functional.one_hot(self.crept, n).to(torch.float32))
         self._seen = self.w1.shape[1] // (model.shape.degree + 1)
         grades = torch.tensor([*range(1, model.shape.degree + 1), 1], dtype=torch.float32)

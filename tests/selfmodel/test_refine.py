@@ -59,7 +59,10 @@ def test_the_written_out_product_is_what_autograd_says() -> None:
 def test_one_member_is_left_that_answers_like_the_mean_of_all() -> None:
     """At poses that nobody fitted, nearer than half as far as any member alone is off, though these are four strangers."""
     objective = wild_objective(members=4)
+    before = {k: v.clone() for k, v in objective.model.state_dict().items()}
     made = refinement(objective)
+    for name, value in objective.model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0.0, atol=0.0, msg=f"the self-model's {name} was touched")
     u = 0.25 + 0.5 * torch.rand(60, N)
     with torch.no_grad():
         members = objective.model.members(objective.settled(u)) * objective.model.scale @ objective.chol
