@@ -265,14 +265,14 @@ class FaceSteps:
     def answers(self) -> dict[str, Answer]:
         """By actuator; where the step was skipped, what the config says, and all count as seen. What was seen without
         telling when is taken to be as late as its likes."""
-        out, like = {}, {}
+        found, skipped, like = {}, {}, {}
         for name, a in self.stand.config.actuators.items():
             lag_s = 1e-3 * a.whole_lag_ms
-            unknown = Answer(0.5 * lag_s, 0.5 * lag_s, 1.0, 1.0)
-            facts = self.work.facts(f"step_{name}")
-            out[name] = Answer(**facts) if facts else unknown
+            skipped[name] = Answer(0.5 * lag_s, 0.5 * lag_s, 1.0, 0.0)
             like[name] = f"{a.model} {a.drive}"
-        return by_likes(out, like)
+            if facts := self.work.facts(f"step_{name}"):
+                found[name] = Answer(**facts)
+        return skipped | by_likes(found, like)
 
     def response(self) -> Response:
         """Dead times and time constants of all actuators."""

@@ -101,7 +101,7 @@ class Options:
 
     @classmethod
     def camera(cls, poses: int = 500, seed: int = 0) -> "Options":
-        """Every picture costs a tenth of a second of looking, so fewer are taken."""
+        """Every picture costs a twentieth of a second of looking, so fewer are taken."""
         return cls(
             poses=poses,
             frame_hz=5.0,

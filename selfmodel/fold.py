@@ -31,7 +31,7 @@ def fold(
         lead_bias = torch.zeros(s.n_blocks, most)
         crept = torch.zeros(
             s.n_blocks, most, dtype=torch.long
-        )  # what stands where no actuator is left counts nothing
+        )  # 0 where none is left; weights there are 0, too
         series = torch.zeros(degree + 1, degree + 1)  # [Chebyshev, power]
         for k in range(degree + 1):
             series[k, : k + 1] = torch.as_tensor(cheb2poly([0.0] * k + [1.0]), dtype=torch.float32)
@@ -78,10 +78,8 @@ def condensed(folded: dict[str, Tensor], f: Tensor) -> dict[str, Tensor]:
         wanted = (own.mean(dim=0) - own).double()
         members, n_blocks, poses, n_hidden = hidden.shape
         one = torch.ones(n_blocks, poses, 1)
-        best, out = (
-            torch.full((n_blocks,), torch.inf),
-            {k: v[0].clone() for k, v in folded.items() if k in OF_MEMBER},
-        )
+        best = torch.full((n_blocks,), torch.inf)
+        out = {name: folded[name][0].clone() for name in OF_MEMBER}
         straight, bias = folded["straight"].clone(), folded["bias"].clone()
         for m in range(members):
             x = torch.cat([hidden[m], f, one], dim=2).double()
