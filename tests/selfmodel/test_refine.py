@@ -62,7 +62,9 @@ def test_one_member_is_left_that_answers_like_the_mean_of_all() -> None:
     before = {k: v.clone() for k, v in objective.model.state_dict().items()}
     made = refinement(objective)
     for name, value in objective.model.state_dict().items():
-        torch.testing.assert_close(value, before[name], rtol=0.0, atol=0.0, msg=f"the self-model's {name} was touched")
+        torch.testing.assert_close(
+            value, before[name], rtol=0.0, atol=0.0, msg=f"the self-model's {name} was touched"
+        )
     u = 0.25 + 0.5 * torch.rand(60, N)
     with torch.no_grad():
         members = objective.model.members(objective.settled(u)) * objective.model.scale @ objective.chol
