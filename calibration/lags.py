@@ -19,8 +19,10 @@ _SHIFT_S: Final = 0.01
 _SETTLED_S: Final = 0.2
 _DELAYS_S: Final = np.arange(0.0, 0.1601, 0.0025)
 _TAUS_S: Final = np.array([0.002, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.055, 0.075, 0.1])
-_CURVED: Final = 5
-"""Degree by which what is seen may bend as an actuator moves: an opening mouth changes a picture most at the start."""
+_CURVED: Final = (3, 5)
+"""Degrees by which what is seen may bend as an actuator moves: an opening mouth changes a picture most at the start. The
+more where there are _GLANCES_PER_DEGREE for each; with fewer a bend is as good an answer as a delay."""
+_GLANCES_PER_DEGREE: Final = 10
 _CLEAR: Final = 0.9
 """A fit of less quality tells that something moved, but not when."""
 SEEN_M: Final = 0.0006
@@ -165,7 +167,8 @@ def still_and_moved(glances: Glances, i: int) -> tuple[NDArray[np.int64], NDArra
 def unexplained(trace: Array, s: Array) -> float:
     """Share of a trace [F] that no smooth function of s [F] explains."""
     along = 2.0 * (s - s.min()) / max(float(np.ptp(s)), 1e-9) - 1.0
-    a = np.polynomial.chebyshev.chebvander(along, _CURVED)
+    degree = min(max(len(trace) // _GLANCES_PER_DEGREE, _CURVED[0]), _CURVED[1])
+    a = np.polynomial.chebyshev.chebvander(along, degree)
     left = trace - a @ np.linalg.lstsq(a, trace, rcond=None)[0]
     spread = trace - trace.mean()
     return float(left @ left) / max(float(spread @ spread), 1e-18)
