@@ -22,7 +22,7 @@ _TAUS_S: Final = np.array([0.002, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.055, 0
 _CURVED: Final = (3, 5)
 """Degrees by which what is seen may bend as an actuator moves: an opening mouth changes a picture most at the start. The
 more where there are _GLANCES_PER_DEGREE for each; with fewer a bend is as good an answer as a delay."""
-_GLANCES_PER_DEGREE: Final = 10
+_GLANCES_PER_DEGREE: Final = 8
 _CLEAR: Final = 0.9
 """A fit of less quality tells that something moved, but not when."""
 SEEN_M: Final = 0.0006
