@@ -70,6 +70,7 @@ def condensed(folded: dict[str, Tensor], f: Tensor) -> dict[str, Tensor]:
 
     Per block the hidden layers of that member which serves best, with output layers fitted to the mean of all at poses
     whose features are f[blocks, B, features]: least squares from the member's own ones, which hold where no pose tells.
+    -> what that changes of `folded`.
     """
     with torch.no_grad():
         first = silu(f @ folded["w1"] + folded["b1"])  # [members, blocks, B, hidden]
@@ -93,4 +94,4 @@ def condensed(folded: dict[str, Tensor], f: Tensor) -> dict[str, Tensor]:
                 out["w3"][r] += change[r, :n_hidden]
                 straight[r] = folded["straight"][r] + change[r, n_hidden:-1]
                 bias[r] = folded["bias"][r] + change[r, -1]
-        return {**folded, **out, "straight": straight, "bias": bias}
+        return {**out, "straight": straight, "bias": bias}
