@@ -198,7 +198,7 @@ def _floor(
     stage: Stage, learned: Learned, config: FaceConfig, targets: list[Target], lag_s: Array
 ) -> list[dict[str, Any]]:
     """Errors of takes solved for distance alone, then corrected by what the truth shows, twice."""
-    distance = Weights(lips=1.0, eyes=1.0, brows=1.0, gap=0.0, spoken_gap=0.0, closure=0.0, doubt=0.0, shrunk=0.0, effort=0.0)  # fmt: skip
+    distance = Weights(lips=1.0, eyes=1.0, brows=1.0, brows_aside=1.0, gap=0.0, spoken_gap=0.0, closure=0.0, doubt=0.0, shrunk=0.0, effort=0.0)  # fmt: skip
     solver = learned.solver(config, distance)
     wanted, start, out = targets, None, []
     for _ in range(3):

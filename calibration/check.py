@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from animaface.calibration.learn import Learned
 from animaface.calibration.recording import Recorder, Recording
-from animaface.robot.face.arkit import ARKIT_NAMES, FRAME_RATE_HZ, N_CHANNELS
+from animaface.robot.face.arkit import ARKIT_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.landmarks import lip_gap_m
-from animaface.selfmodel.expressions import EMOTIONS, pose, spoken_take
+from animaface.selfmodel.expressions import EMOTIONS, shapes_alone, spoken_take
 from animaface.selfmodel.history import TICK_S
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.runtime import FaceInverse
@@ -44,10 +44,7 @@ def score_self_model(learned: Learned, training: list[Recording], exam: Recordin
 def expressions(only: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
     """Names and values[E, 55] of what is tried: the 52 shapes at 1 and the emotions, or `only` some of them."""
     names = (*ARKIT_NAMES, *EMOTIONS)
-    values = np.zeros((len(names), N_CHANNELS))
-    values[np.arange(len(ARKIT_NAMES)), np.arange(len(ARKIT_NAMES))] = 1.0
-    for row, parts in zip(values[len(ARKIT_NAMES) :], EMOTIONS.values(), strict=True):
-        row[:] = pose(parts)
+    values = shapes_alone((1.0,))
     if only:
         pick = [names.index(n) for n in only]
         return tuple(only), values[pick]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS
+from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS, shape_indices
 from animaface.selfmodel.asked import TONGUE, Asked, held_closed
 from animaface.selfmodel.expressions import random_expressions, shapes_alone, spoken_take
 from animaface.selfmodel.inverse import SolveOptions, Solver
@@ -35,14 +35,8 @@ _TRUST: Final = 2.0
 """What the gate of the refinement begins with: nearly all of a correction is let through."""
 _SMALL_MM2: Final = 0.5
 """Mean square of a movement that counts as small."""
-_PRESSING: Final = [
-    ARKIT_INDEX[n] for n in ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper")
-]
-_SHAPING: Final = [
-    i
-    for n, i in ARKIT_INDEX.items()
-    if n.startswith(("mouth", "noseSneer", "cheekPuff")) and n != "mouthClose"
-]
+_PRESSING: Final = shape_indices("mouthPress", "mouthRoll")
+_SHAPING: Final = np.setdiff1d(shape_indices("mouth", "noseSneer", "cheekPuff"), ARKIT_INDEX["mouthClose"])
 _PRESSED, _SHAPED = 0.1, 0.3
 """From how much on a shape means that sealed lips must stay so."""
 _HEAD_SCALE: Final = 4.0

@@ -19,26 +19,16 @@ from animaface.robot.face.arkit import (
     N_CHANNELS,
     N_SHAPES,
     mirrored,
+    shape_indices,
 )
+from animaface.robot.face.facial_actions import EXPRESSIVE, PROTOTYPES, shapes_of
 
 Array = NDArray[np.float64]
 
 _BOTH: Final = {
-    "smile": "mouthSmile", "frown": "mouthFrown", "dimple": "mouthDimple", "stretch": "mouthStretch",
-    "press": "mouthPress", "lowerDown": "mouthLowerDown", "upperUp": "mouthUpperUp", "squint": "eyeSquint",
-    "wide": "eyeWide", "blink": "eyeBlink", "browDown": "browDown", "browOuterUp": "browOuterUp",
-    "cheekSquint": "cheekSquint", "sneer": "noseSneer",
+    "smile": "mouthSmile", "stretch": "mouthStretch", "press": "mouthPress", "lowerDown": "mouthLowerDown",
+    "upperUp": "mouthUpperUp",
 }  # fmt: skip
-
-EMOTIONS: Final[dict[str, dict[str, float]]] = {
-    "happiness": {"smile": 0.8, "cheekSquint": 0.7, "squint": 0.3, "dimple": 0.2},
-    "sadness": {"browInnerUp": 0.8, "frown": 0.6, "mouthShrugLower": 0.4, "squint": 0.2},
-    "anger": {"browDown": 0.9, "squint": 0.4, "wide": 0.3, "press": 0.4, "sneer": 0.3},
-    "fear": {"browInnerUp": 0.8, "browOuterUp": 0.5, "wide": 0.8, "stretch": 0.6, "jawOpen": 0.2},
-    "disgust": {"sneer": 0.8, "upperUp": 0.5, "frown": 0.3, "browDown": 0.4, "cheekSquint": 0.3},
-    "surprise": {"browInnerUp": 0.8, "browOuterUp": 0.8, "wide": 0.7, "jawOpen": 0.45},
-    "contempt": {"mouthSmileLeft": 0.4, "mouthDimpleLeft": 0.6, "eyeSquintLeft": 0.2},
-}
 
 VISEMES: Final[dict[str, dict[str, float]]] = {
     "AA": {"jawOpen": 0.45, "lowerDown": 0.15},
@@ -60,6 +50,9 @@ VISEMES: Final[dict[str, dict[str, float]]] = {
 }
 _VOWELS: Final = ("AA", "AE", "AH", "EH", "IY", "OW", "UW", "AO", "ER")
 _CONSONANTS: Final = ("M", "M", "F", "T", "S", "SH", "K")
+_PARTING: Final = shape_indices("mouthLowerDown", "mouthUpperUp", "mouthFunnel")
+_SNEER: Final = shape_indices("noseSneer")
+_LIP_CRITICAL: Final = np.append(_PARTING, shape_indices("jawOpen", "mouthPress", "mouthRoll", "mouthShrug"))
 
 
 def pose(parts: dict[str, float]) -> Array:
@@ -69,6 +62,17 @@ def pose(parts: dict[str, float]) -> Array:
         for full in (f"{_BOTH[name]}Left", f"{_BOTH[name]}Right") if name in _BOTH else (name,):
             out[ARKIT_INDEX[full]] += value
     return out
+
+
+def _emotion(name: str, *, spoken: bool = False) -> Array:
+    """[55] one emotion at intensity 1; `spoken`: as it shows in a mouth that speaks."""
+    p = PROTOTYPES[name]
+    shapes = shapes_of(p.actions) + (shapes_of(p.spoken) if spoken else 0.0)
+    return np.concatenate([np.clip(shapes, 0.0, 1.0), np.zeros(N_CHANNELS - N_SHAPES)])
+
+
+EMOTIONS: Final = {name: _emotion(name) for name in EXPRESSIVE}
+"""[55] of each, at intensity 1."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,11 @@ def spoken_take(seed: int, duration_s: float = 4.0, *, emotion: bool | None = No
         values += w[:, None] * p
         weight += w
     values /= np.maximum(weight, 1e-6)[:, None]
-    _seal_where_closed(values, time_s, phones)
     if emotion if emotion is not None else random.random() < 0.5:
-        feeling = pose(EMOTIONS[str(random.choice(list(EMOTIONS)))]) * random.uniform(0.3, 1.0)
-        values += _emotion_over_speech(feeling)
+        feeling = _emotion(str(random.choice(EXPRESSIVE)), spoken=True) * random.uniform(0.3, 1.0)
+        feeling[_LIP_CRITICAL] *= random.uniform(0.1, 0.5)  # lips and jaw belong to speech
+        values += feeling
+    _seal_where_closed(values, time_s, phones)
     values += _living(random, time_s)
     values[:, :N_SHAPES] = np.clip(values[:, :N_SHAPES], 0.0, 1.0)
     return SpokenTake(values, tuple(phones))
@@ -123,7 +128,7 @@ def random_expressions(n: int, seed: int) -> Array:
             _add_shapes(row, random, int(random.integers(2, 6)), both_sides=bool(random.random() < 0.6))
         else:
             row += (
-                pose(emotions[random.integers(len(emotions))])
+                emotions[random.integers(len(emotions))]
                 * random.random()
                 * (kind == 3 or random.random() < 0.5)
             )
@@ -142,7 +147,7 @@ def random_expressions(n: int, seed: int) -> Array:
 
 def shapes_alone(strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> Array:
     """[K, 55] every shape and every emotion by itself, at each strength."""
-    whole = np.concatenate([np.eye(N_SHAPES, N_CHANNELS), [pose(parts) for parts in EMOTIONS.values()]])
+    whole = np.concatenate([np.eye(N_SHAPES, N_CHANNELS), list(EMOTIONS.values())])
     return np.concatenate([strength * whole for strength in strengths])
 
 
@@ -178,24 +183,16 @@ def _ramp(time_s: Array, at_s: float, half_s: float) -> Array:
 
 
 def _seal_where_closed(values: Array, time_s: Array, phones: list[tuple[str, float, float]]) -> None:
-    """Within m b p the lips are sealed whatever the neighbours want: mouthClose follows the jaw."""
-    jaw, close = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
-    parting = [ARKIT_INDEX[n] for n in ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
-                                        "mouthUpperUpRight", "mouthFunnel")]  # fmt: skip
+    """Within m b p the lips are sealed whatever neighbours and feeling want: mouthClose follows the jaw, what parts the
+    lips goes, and the chin makes good what a wrinkled nose would part."""
+    jaw, close, chin = (ARKIT_INDEX[n] for n in ("jawOpen", "mouthClose", "mouthShrugLower"))
     for name, start, end in phones:
         if name == "M":
             w = _ramp(time_s, start, 0.03) * (1.0 - _ramp(time_s, end, 0.03))
             values[:, close] += w * (values[:, jaw] - values[:, close])
-            values[:, parting] *= (1.0 - w)[:, None]
-
-
-def _emotion_over_speech(feeling: Array) -> Array:
-    """Lips and jaw belong to speech: what an emotion adds there is cut down."""
-    out = feeling.copy()
-    for name in ("jawOpen", "mouthPressLeft", "mouthPressRight", "mouthUpperUpLeft", "mouthUpperUpRight",
-                 "mouthShrugLower"):  # fmt: skip
-        out[ARKIT_INDEX[name]] *= 0.15
-    return out
+            values[:, _PARTING] *= (1.0 - w)[:, None]
+            values[:, _SNEER] *= (1.0 - 0.8 * w)[:, None]
+            values[:, chin] = np.maximum(values[:, chin], w * values[:, _SNEER].sum(axis=1))
 
 
 def _living(random: np.random.Generator, time_s: Array) -> Array:

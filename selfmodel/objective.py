@@ -39,12 +39,14 @@ class Weights:
     `gap` of poses, `spoken_gap` of takes: in speech the opening of the lips is what is looked at, in a pose it may not
     outweigh the rest of the face. `shrunk`: what falls short of the target along the way to it, beside the distance itself.
     At 1 the inverse score of the hybrid face is .033 instead of .025, and 48 instead of 43 of 50 shapes go .9 as far as
-    the best pose does.
+    the best pose does. `brows_aside`: motion of the brows across and in depth against their height, which is what is read
+    in them: no servo draws brows together, and asked in full it keeps a sad face from raising their inner ends.
     """
 
     lips: float = 1.5
     eyes: float = 2.0
     brows: float = 1.5
+    brows_aside: float = 0.15
     head: float = 0.15
     gap: float = 0.03
     spoken_gap: float = 0.8
@@ -195,4 +197,6 @@ def _output_weights(w: Weights) -> Array:
     per[list(region["brows"])] = w.brows
     per[[*region["lids"], *IRIS_LEFT, *IRIS_RIGHT]] = w.eyes
     per /= per.sum()
-    return np.concatenate([np.repeat(per, 3), np.full(3, w.head)])
+    each = np.repeat(per[:, None], 3, axis=1)
+    each[list(region["brows"])] *= (w.brows_aside, 1.0, w.brows_aside)
+    return np.concatenate([each.ravel(), np.full(3, w.head)])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ, N_SHAPES
 from animaface.robot.face.errors import InputError, unknown_name
+from animaface.robot.face.facial_actions import ALIASES, EXPRESSIVE, PROTOTYPES
 from animaface.speech.expressions import WIDTH, basis_of, parts
-from animaface.speech.facial_actions import ALIASES, EXPRESSIVE, PROTOTYPES
 from animaface.speech.prosody import ProsodyFrames
 
 Array = NDArray[np.float64]

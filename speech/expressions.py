@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, N_SHAPES
 from animaface.robot.face.errors import InputError, unknown_name
-from animaface.speech.facial_actions import ACTION_UNITS, EXPRESSIVE, PROTOTYPES
+from animaface.robot.face.facial_actions import EXPRESSIVE, PROTOTYPES, shapes_of
 from animaface.speech.kept import keep, kept_folder, kept_names
 
 Array = NDArray[np.float64]
@@ -33,10 +33,8 @@ def parts(rows: Array) -> list[Array]:
 @cache
 def expression(name: str, *, spoken: bool = False) -> Array:
     """[52] shapes of one shipped emotion at intensity 1, not clipped; `spoken`: what speaking adds to them."""
-    prototype, shapes = PROTOTYPES[name], np.zeros(N_SHAPES)
-    for action, strength in (prototype.spoken if spoken else prototype.actions).items():
-        for shape, amount in ACTION_UNITS[action].items():
-            shapes[ARKIT_INDEX[shape]] += strength * amount
+    prototype = PROTOTYPES[name]
+    shapes = shapes_of(prototype.spoken if spoken else prototype.actions)
     shapes.setflags(write=False)
     return shapes
 

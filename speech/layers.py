@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import (
     ARKIT_INDEX,
-    ARKIT_NAMES,
     FRAME_RATE_HZ,
     HEAD_SLICE,
     N_CHANNELS,
     N_SHAPES,
+    shape_indices,
 )
 from animaface.robot.face.gaze import LOOK_INDEX, look_shapes
 from animaface.speech.emotion import EmotionFrames
@@ -27,31 +27,26 @@ from animaface.speech.life import LifeFrames
 Array = NDArray[np.float64]
 
 
-def _index(*stems: str) -> NDArray[np.intp]:
-    """Indices of the shapes whose names begin so."""
-    return np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith(stems)])
-
-
 def _row(**by_stem: float) -> Array:
     """[52] a value for the shapes whose names begin so, 0 for the others."""
     out = np.zeros(N_SHAPES)
     for stem, value in by_stem.items():
-        out[_index(stem)] = value
+        out[shape_indices(stem)] = value
     return out
 
 
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 _PUCKER, _FUNNEL = ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]
-_LIPS_APART = _index("mouthUpperUp", "mouthLowerDown")
+_LIPS_APART = shape_indices("mouthUpperUp", "mouthLowerDown")
 _SPEAKS = 1.0 - _row(eye=1.0, brow=1.0)
 _SHRUG = ARKIT_INDEX["mouthShrugLower"]
 _LOOK = np.array(LOOK_INDEX)
-_SNEER = _index("noseSneer")
+_SNEER = shape_indices("noseSneer")
 _ARTICULATED = _row(
     jawOpen=1.0, mouthClose=1.0, mouthUpperUp=1.0, mouthLowerDown=1.0, mouthFunnel=1.0, mouthPucker=1.0
 )
-OPENERS: Final = _index("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper")
-CLOSERS: Final = _index("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClose")
+OPENERS: Final = shape_indices("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper")
+CLOSERS: Final = shape_indices("mouthPress", "mouthRoll", "mouthShrugLower", "mouthClose")
 SPEECH_BUDGET: Final[dict[str, float]] = {
     "jawOpen": 0.14, "mouthUpperUp": 0.30, "mouthLowerDown": 0.25, "mouthFunnel": 0.10, "mouthShrugUpper": 0.10,
     "mouthPress": 0.35, "mouthRoll": 0.15, "mouthShrugLower": 0.50, "mouthClose": 0.0,

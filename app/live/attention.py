@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, CHANNEL_NAMES, FRAME_RATE_HZ
+from animaface.robot.face.arkit import ARKIT_INDEX, CHANNEL_NAMES, FRAME_RATE_HZ, shape_indices
 from animaface.robot.face.errors import MissingDependencyError
 from animaface.speech.prosody import ProsodyTracker
 
@@ -31,14 +31,8 @@ _NOD_SHARE: Final = 0.75
 _LEAN_RAD: Final = (0.0, -0.015, 0.03)
 _EYES_CLOSER: Final = 0.55
 _FADES: Final = 0.6
-_LOOK = np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith("eyeLook")])
-_MOOD = np.array(
-    [
-        i
-        for i, name in enumerate(ARKIT_NAMES)
-        if name.startswith(("brow", "cheek", "nose", "mouthSmile", "mouthFrown"))
-    ]
-)
+_LOOK = shape_indices("eyeLook")
+_MOOD = shape_indices("brow", "cheek", "nose", "mouthSmile", "mouthFrown")
 _HEAD = [CHANNEL_NAMES.index(name) for name in ("headYaw", "headPitch", "headRoll")]
 _BROW = ARKIT_INDEX["browInnerUp"]
 

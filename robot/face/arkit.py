@@ -4,6 +4,9 @@ Live Link, alphabetical and MediaPipe orders differ.
 
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 ARKIT_NAMES: Final[tuple[str, ...]] = (
     "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft",
     "eyeSquintLeft", "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight",
@@ -39,3 +42,8 @@ def mirrored(name: str) -> str:
     if name.endswith("Right"):
         return name[:-5] + "Left"
     return name
+
+
+def shape_indices(*stems: str) -> NDArray[np.intp]:
+    """Indices of the shapes whose names begin so, in the order of ARKIT_NAMES."""
+    return np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith(stems)], dtype=np.intp)

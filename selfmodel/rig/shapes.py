@@ -40,7 +40,7 @@ SHAPES: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # --- depressor anguli oris
     "mouthFrownLeft": (
-        Pull("corner_outer", (30, 45), (2, -4, -1)),
+        Pull("corner_outer", (30, 40), (2.5, -5.5, -1.5)),
         Pull("chin_side", (60, 40), (0, 0.5, 1.5), "lower"),
         Pull("cheek", (60, 40), (-0.5, -1, -0.5), "upper"),
     ),
@@ -92,7 +92,7 @@ SHAPES: Final[dict[str, tuple[Pull, ...]]] = {
         Pull("temple", (30, 45), (-0.5, 0.5, 1.5)),
     ),
     "browInnerUp": (
-        Pull("brow_inner", (40, 40), (0.5, 3.5, 0)),
+        Pull("brow_inner", (35, 40), (0.5, 5, 0)),
         Pull("forehead", (60, 40), (0, 2, 0)),
     ),
     "browOuterUpLeft": (

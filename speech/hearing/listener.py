@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
-from animaface.speech.facial_actions import EXPRESSIVE
+from animaface.robot.face.facial_actions import EXPRESSIVE
 from animaface.speech.hearing.measures import FEWEST_FRAMES, N_MEASURES, WINDOW_FRAMES, measure
 from animaface.speech.hearing.network import CLASSES, FeelingNetwork
 from animaface.speech.hearing.voice import LEVEL, N_COLUMNS, VOICED, VOICING, VoiceStream

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES
+from animaface.robot.face.arkit import ARKIT_INDEX, shape_indices
 from animaface.robot.face.errors import InputError, unknown_name
 from animaface.speech.kept import keep, kept_folder, kept_names
 
@@ -21,13 +21,9 @@ AUTO: Final = "auto"
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 
 
-def _index(*stems: str) -> NDArray[np.intp]:
-    return np.array([i for i, name in enumerate(ARKIT_NAMES) if name.startswith(stems)])
-
-
-_LARGE = _index("mouthUpperUp", "mouthLowerDown")
-_ROUND = _index("mouthFunnel", "mouthPucker")
-_WIDE = _index("mouthStretch", "mouthSmile", "mouthDimple")
+_LARGE = shape_indices("mouthUpperUp", "mouthLowerDown")
+_ROUND = shape_indices("mouthFunnel", "mouthPucker")
+_WIDE = shape_indices("mouthStretch", "mouthSmile", "mouthDimple")
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, FRAME_RATE_HZ, HEAD_NAMES, N_SHAPES
 from animaface.robot.face.errors import InputError
+from animaface.robot.face.facial_actions import ALIASES, EXPRESSIVE, PROTOTYPES
 from animaface.speech.emotion import EmotionMix, parse_emotion
 from animaface.speech.expressions import OwnExpression, keep_expressions
-from animaface.speech.facial_actions import ALIASES, EXPRESSIVE, PROTOTYPES
 from animaface.speech.layers import SPEECH_BUDGET
 from animaface.speech.sound import read_sound
 from animaface.speech.stream import predict

@@ -5,9 +5,9 @@ import pytest
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, CHANNEL_NAMES, mirrored
 from animaface.robot.face.errors import InputError
+from animaface.robot.face.facial_actions import ACTION_UNITS, ALIASES, PROTOTYPES
 from animaface.speech.emotion import EMOTIONS, EmotionLayer, EmotionMix, parse_emotion
 from animaface.speech.expressions import expression
-from animaface.speech.facial_actions import ACTION_UNITS, ALIASES, PROTOTYPES
 from animaface.speech.prosody import ProsodyFrames
 
 EXPRESSIVE = [e for e in EMOTIONS if e != "neutral"]

@@ -9,6 +9,7 @@ import soundfile
 
 from animaface.robot.face.arkit import ARKIT_INDEX, ARKIT_NAMES, FRAME_RATE_HZ
 from animaface.robot.face.errors import InputError
+from animaface.robot.face.facial_actions import EXPRESSIVE
 from animaface.robot.face.take import from_channels, write_csv
 from animaface.speech.emotion import EmotionLayer, EmotionMix, parse_emotion
 from animaface.speech.expressions import (
@@ -18,7 +19,6 @@ from animaface.speech.expressions import (
     keep_expressions,
     shipped_basis,
 )
-from animaface.speech.facial_actions import EXPRESSIVE
 from animaface.speech.layers import SPEECH_BUDGET
 from animaface.speech.perform import Performer
 from animaface.speech.prosody import ProsodyFrames

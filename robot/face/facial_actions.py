@@ -5,10 +5,14 @@ emotion follows their emotion prototypes (EMFACS; Ekman, Friesen, Hager, FACS In
 2002, table 10-1), named beside each. The amounts are this project's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from animaface.robot.face.arkit import mirrored
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.robot.face.arkit import ARKIT_INDEX, N_SHAPES, mirrored
 
 
 def _both(left: dict[str, float]) -> dict[str, float]:
@@ -44,6 +48,15 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
 """AU -> amounts of ARKit shapes at its full strength. L: the subject's left side alone."""
 
 
+def shapes_of(actions: Mapping[str, float]) -> NDArray[np.float64]:
+    """[52] ARKit shapes of AU -> strength, not clipped."""
+    shapes = np.zeros(N_SHAPES)
+    for action, strength in actions.items():
+        for shape, amount in ACTION_UNITS[action].items():
+            shapes[ARKIT_INDEX[shape]] += strength * amount
+    return shapes
+
+
 @dataclass(frozen=True)
 class Prototype:
     """What an emotion does at intensity 1.
@@ -75,9 +88,9 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
         head_deg=(0.0, -2.0, 2.0), articulation=1.1, tempo=1.2, blink_rate=1.1,
     ),
     "sadness": Prototype(
-        "1+4+15+17, with 25",
-        {"AU1": 1.0, "AU4": 0.85, "AU15": 1.0, "AU17": 1.0, "AU25": 0.2, "AU43": 0.28},
-        head_deg=(0.0, 4.0, 4.0), gaze_deg=(0.0, 7.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
+        "1+4+15+17, with 20 as before tears",
+        {"AU1": 1.0, "AU4": 1.0, "AU15": 1.0, "AU17": 1.0, "AU20": 0.4, "AU43": 0.35},
+        head_deg=(0.0, 5.0, 4.0), gaze_deg=(0.0, 7.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
         rise_s=0.5,
     ),
     "anger": Prototype(
