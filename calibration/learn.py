@@ -55,8 +55,8 @@ class Learned:
         return Solver(objective, self.response, self.observed)
 
     def retarget(self) -> Retarget:
-        """The shipped rig in the size of this face."""
-        return Retarget(default_rig(), self.neutral_m)
+        """The shipped rig in the size of this face, as far as its eye sees."""
+        return Retarget(default_rig(), self.neutral_m, depth=self.model.sees_depth)
 
     def save(self, path: Path) -> None:
         """Safetensors, whole or not at all."""

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from animaface.robot.face.landmarks import IRIS_LEFT, IRIS_RIGHT, N_LANDMARKS, regions
+from animaface.robot.face.landmarks import IRIS_LEFT, IRIS_RIGHT, N_LANDMARKS, N_VERTICES, regions
 
 _PLAY_UNIT: Final = 0.05
 _GRADE_CREEP: Final = 0.5
@@ -180,6 +180,12 @@ class SelfModel(nn.Module):
     def decode(self, coefficients: Tensor) -> Tensor:
         """[B, rows] in m -> [B, N_OUTPUTS] in m (the head on its lever)."""
         return coefficients @ self.basis + self.mean
+
+    @property
+    def sees_depth(self) -> bool:
+        """Whether the skin that it learned from moved in z at all."""
+        moves = self.basis[:, : 3 * N_VERTICES].abs().view(-1, N_VERTICES, 3).amax(dim=(0, 1))
+        return bool(moves[2] > 1e-3 * moves.max())
 
     def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """inputs[T, F] -> landmarks [T, 478, 3] m, head [T, 3] rad."""

@@ -17,7 +17,6 @@ from animaface.robot.face.landmarks import (
     IRIS_RIGHT,
     LIP_GAP_PAIRS,
     N_LANDMARKS,
-    lip_gap_m,
     regions,
 )
 from animaface.selfmodel.history import History, straight_from
@@ -98,7 +97,6 @@ class Objective:
         self.chol = torch.as_tensor(chol * _MM, dtype=torch.float32)
         lips = [3 * i + axis for pair in LIP_GAP_PAIRS for i in pair for axis in range(3)]
         self._lip_basis, self._lip_mean = model.basis[:, lips].clone(), model.mean[lips].clone()
-        self.sealed_m = float(lip_gap_m(neutral_m))
         self._sealed = torch.as_tensor(_pair_gaps(neutral_m[None])[0], dtype=torch.float32)
         self._neutral = torch.as_tensor(limits.neutral_u, dtype=torch.float32)
         self._skin = [torch.tensor(row) for row in history.skin]

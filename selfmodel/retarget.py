@@ -25,9 +25,10 @@ class Rig(Protocol):
 class Retarget:
     """Face neutral + the rig's displacement, scaled by eyes, mouth and head of the face at hand."""
 
-    def __init__(self, rig: Rig, neutral_m: Array) -> None:
-        """`neutral_m` [478, 3]: the face's landmarks at rest, head frame, m."""
-        self._rig = rig
+    def __init__(self, rig: Rig, neutral_m: Array, *, depth: bool = True) -> None:
+        """`neutral_m` [478, 3]: the face's landmarks at rest, head frame, m. `depth`: whether movement in z is asked for; an eye
+        that sees none can't tell whether it is done, and lips that open forwards would be opened wider to make up for it."""
+        self._rig, self._depth = rig, depth
         self.neutral_m = neutral_m
         self._rig_neutral_m = np.asarray(rig.landmarks_m(np.zeros((1, 55)), lips_meet=True))[0]
         self.scale = _scales(neutral_m, self._rig_neutral_m)
@@ -35,6 +36,8 @@ class Retarget:
     def landmarks_m(self, values: Array) -> Array:
         """Targets [T, 478, 3] of values[T, 55], m; lips press on each other and do not pass through."""
         moved = np.asarray(self._rig.landmarks_m(values, lips_meet=True)) - self._rig_neutral_m
+        if not self._depth:
+            moved[..., 2] = 0.0
         return np.asarray(self.neutral_m + self.scale[:, None] * moved)
 
     def head_rad(self, values: Array) -> Array:

@@ -6,7 +6,8 @@ begins. Lucas and Kanade (1981) with a mesh instead of a window, the gradients o
 I. Matthews, 2004), elastic skin as the prior, Cauchy weights, coarse to fine.
 
 Skin near the border of the face says nothing: the border that a camera sees is where skin happens to turn away, not a
-place on it, and would hold cheeks and jaw in their places while they slide under it. Lids follow their rims (rims.py).
+place on it, and would hold cheeks and jaw in their places while they slide under it. Lids follow their rims
+(lid_rims.py); how far lips reach inwards is seen at the end (lip_rims.py).
 """
 
 from dataclasses import dataclass, replace
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Colours, Image
+from animaface.calibration.camera.lid_rims import LidRims
+from animaface.calibration.camera.lip_rims import LipRims
 from animaface.calibration.camera.model import need_opencv, need_sparse
-from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import (
     border,
     eye_rims,
@@ -83,7 +85,8 @@ class Registration:
         high = (rest_px.max(axis=0) + reach).astype(np.int64) + 1
         self._low, self._part = low, (slice(low[1], high[1]), slice(low[0], high[0]))
         face, home_px = reference[self._part], rest_px - low
-        self._rims = LidRims(face, home_px, eyes_px)
+        self._lids = LidRims(face, home_px, eyes_px)
+        self._lips = LipRims(face, home_px, eyes_px)
         size = EYES_PX / eyes_px
         self._levels = [_Level(face, home_px, replace(step, scale=step.scale * size)) for step in steps]
 
@@ -93,12 +96,12 @@ class Registration:
         picture: RGB [h, w, 3].
         """
         face = picture[self._part]
-        rims = self._rims.moves_px(face)
+        rims = self._lids.moves_px(face)
         found, misfit = start_px - self.rest_px, 1.0
         sizes = {scale: Colours.of(face, scale) for scale in {level.step.scale for level in self._levels}}
         for level in self._levels:
             found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims)
-        return self.rest_px + found, misfit
+        return self._lips.placed(face, self.rest_px - self._low + found) + self._low, misfit
 
 
 class _Level:

@@ -27,6 +27,7 @@ from animaface.calibration.session import Session
 from animaface.calibration.work import Work
 from animaface.robot.config import load_face
 from animaface.robot.face.errors import CalibrationError, DeviceError
+from animaface.robot.face.landmarks import lip_gap_m
 
 
 class _Person(ScriptedPrompter):
@@ -70,6 +71,10 @@ def test_the_rendered_face_is_measured_by_the_camera_alone(tmp_path: Path) -> No
         found = (seen - neutral["landmarks_m"])[[17, 152, 84, 314], 1]
         assert true.mean() < -0.008
         assert found.mean() == pytest.approx(true.mean(), rel=0.3)
+        gap = float(lip_gap_m(seen) - lip_gap_m(neutral["landmarks_m"]))
+        true_gap = float(lip_gap_m(made.world.plant.landmarks_m()) - lip_gap_m(true_rest))
+        assert true_gap > 0.006
+        assert gap == pytest.approx(true_gap, rel=0.15)
         assert np.abs((seen - neutral["landmarks_m"])[[10, 105, 334], :2]).max() < 1e-3
         assert np.abs(head_rad).max() < 0.06
     again = simulated_stand(load_face("bench4"), seed=2, landmarks="camera")

@@ -8,8 +8,9 @@ pytest.importorskip("cv2")
 import cv2
 
 from animaface.calibration.camera.appearance import Colours
+from animaface.calibration.camera.lid_rims import LidRims
+from animaface.calibration.camera.lip_rims import LOWER, UPPER, LipRims
 from animaface.calibration.camera.registration import Registration
-from animaface.calibration.camera.rims import LidRims
 from animaface.calibration.camera.skin_mesh import LID_PAIRS, border, facing, lid_axes
 from animaface.robot.face.landmarks import neutral_m, regions
 from animaface.sim.render.paint import face_texture, speckled_face_texture
@@ -100,6 +101,44 @@ def test_rims_of_the_lids_are_found_by_what_is_bare_of_the_eye(colour: tuple[flo
     for column, wanted in ((0, 3.0), (1, -1.5)):
         along = (seen[LID_PAIRS[:, column]] * axes).sum(axis=1)[wide]
         assert np.median(along) == pytest.approx(wanted, abs=0.5)
+
+
+def _mouth(at: Array, inside: tuple[float, float, float]) -> Image:
+    """Lips at landmarks [468, 2], the upper one darker towards its rim, and what is seen between them."""
+    out, lip = np.full((480, 640, 3), 1.0, np.float32) * _SKIN, np.array([190.0, 100.0, 90.0])
+    right, left = at[[61]], at[[291]]
+
+    def fill(above: Array, below: Array, colour: tuple[float, ...]) -> None:
+        ring = np.concatenate([right, above, left, below[::-1]])
+        cv2.fillPoly(out, [np.round(16 * ring).astype(np.int32)], colour, cv2.LINE_8, 4)
+
+    fill(at[UPPER[3]], at[LOWER[3]], inside)
+    fill(at[LOWER[3]], at[LOWER[0]], tuple(lip))
+    for outer, inner, light in zip(UPPER[:-1], UPPER[1:], (0.85, 0.7, 0.55), strict=True):
+        fill(at[outer], at[inner], tuple(light * lip))
+    return out + np.random.default_rng(0).normal(0.0, 2.0, out.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "inside", [(225.0, 225.0, 220.0), (8.0, 6.0, 6.0), (150.0, 78.0, 76.0)], ids=["teeth", "dark", "tongue"]
+)
+def test_lips_reach_inwards_as_far_as_they_are_seen_to(inside: tuple[float, float, float]) -> None:
+    """A mouth that opened by 24 px while its lips became 4 px thinner: a sheet that left them thick is put right, and a
+    mouth at rest stays where it is."""
+    at = _at()
+    rims = LipRims(_mouth(at, inside), at, _EYES_PX)
+    assert np.abs(rims.placed(_mouth(at, inside), at) - at).max() < 0.5
+    thick = at.copy()
+    thick[LOWER] += [0.0, 24.0]
+    thin, share = thick.copy(), np.array([0.0, 4.0 / 3.0, 8.0 / 3.0, 4.0])[:, None]
+    thin[UPPER, 1] -= share
+    thin[LOWER, 1] += share
+    found = rims.placed(_mouth(thin, inside), thick)
+    for ring in (UPPER, LOWER):
+        middle = ring[:, 2:7]
+        assert np.abs(found - thin)[middle, 1].max() < 2.2
+        assert np.abs(found - thin)[middle, 1].mean() < 1.0
+        assert np.abs(thick - thin)[middle[3], 1].max() == pytest.approx(4.0)
 
 
 def test_contrast_radius_of_nothing_leaves_colour_alone() -> None:

@@ -1,0 +1,147 @@
+"""Where the inner rims of the lips are: seen from the outer border inwards, a lip ends at the first thing that is no lip.
+
+The outer border of a lip is followed like any skin. Its inner rim is not: pixels there are lip in one picture and teeth,
+tongue or the dark in the next, and an elastic sheet that is told nothing keeps the lip as thick as it was at rest. So on a
+line from each landmark of the outer border the end is looked for, as in active contours (M. Kass, A. Witkin, D. Terzopoulos,
+Snakes, 1988), counted from where it was found at rest. An upper lip darkens towards its rim and ends where it gets
+brighter again (teeth, the other lip) or black; a lower lip ends at the first edge, since a tongue is hardly another colour.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animaface.calibration.camera.appearance import Image
+from animaface.calibration.camera.model import need_opencv
+
+Array = NDArray[np.float64]
+
+UPPER: Final = np.array([
+    [185, 40, 39, 37, 0, 267, 269, 270, 409], [184, 74, 73, 72, 11, 302, 303, 304, 408],
+    [183, 42, 41, 38, 12, 268, 271, 272, 407], [191, 80, 81, 82, 13, 312, 311, 310, 415],
+])  # fmt: skip
+"""[4, 9] landmarks of the upper lip from the outer border to the inner rim, from the subject's right to the left."""
+LOWER: Final = np.array([
+    [146, 91, 181, 84, 17, 314, 405, 321, 375], [77, 90, 180, 85, 16, 315, 404, 320, 307],
+    [96, 89, 179, 86, 15, 316, 403, 319, 325], [95, 88, 178, 87, 14, 317, 402, 318, 324],
+])  # fmt: skip
+_CORNERS: Final = np.array([[61, 291], [76, 306], [62, 292], [78, 308]])
+_DEPTH: Final = np.array([0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0])
+"""How far each ring goes with the rim."""
+_TURNS: Final = 0.4
+"""A line points where the sheet has its end, and so much where it would if it had turned with the border."""
+_SAMPLES: Final = 121
+_REACH: Final = (2.0, 1.8)
+_MOST_PX: Final = 23.0
+"""A line is so long: in thicknesses of the lip, upper and lower, and at most in px where the eyes are 100 px apart."""
+_FROM: Final = 0.4
+"""No lip is thinner than this share of its thickness."""
+_RISE, _BLACK = 0.1, 0.3
+_EDGE, _EDGE_PX = 0.1, 2.0
+"""Brightness in that of a lip at rest: what ends an upper lip; what ends a lower one, within so many px."""
+
+
+class LipRims:
+    """The lips of one face. picture: RGB [h, w, 3] at rest; rest_px [468, 2]; eye to eye in px."""
+
+    def __init__(self, picture: Image, rest_px: Array, eyes_px: float) -> None:
+        self._cv2: Any = need_opencv()
+        self._unit = eyes_px / 100.0
+        self._lips = (_Lip(UPPER, rest_px, _REACH[0]), _Lip(LOWER, rest_px, _REACH[1]))
+        soft = self._soft(picture)
+        between = [0.5 * (rest_px[ring[0]] + rest_px[ring[3]]) for ring in (UPPER, LOWER)]
+        self._bright = float(np.median(self._sampled(soft, np.concatenate(between)[:, None]).sum(axis=-1)))
+        self._home = [self._ends(soft, rest_px, k) for k in range(2)]
+
+    def placed(self, picture: Image, found_px: Array) -> Array:
+        """found_px [468, 2] with lips that reach as far inwards as they are seen to."""
+        soft, out = self._soft(picture), found_px.copy()
+        moves = []
+        for k, lip in enumerate(self._lips):
+            along = lip.lines(found_px)[0]
+            longer = self._ends(soft, found_px, k) - self._home[k]
+            rim = found_px[lip.rings[0]] + along + longer[:, None] * along / _length(along)[:, None]
+            move = rim - found_px[lip.rings[3]]
+            out[lip.rings] += _DEPTH[:, None, None] * move
+            moves.append(move)
+        out[_CORNERS] += _DEPTH[:, None, None] * np.mean(moves, axis=0)[[0, -1]]
+        return out
+
+    def _ends(self, soft: Image, points_px: Array, k: int) -> Array:
+        """[9] by how many px each line is longer than the lip it lies on was taken to be."""
+        along, reach_px = self._lips[k].lines(points_px)
+        thick = _length(along)
+        length = np.minimum(reach_px, _MOST_PX * self._unit)
+        steps = np.linspace(0.0, 1.0, _SAMPLES)
+        to = along / thick[:, None] * length[:, None]
+        at = points_px[self._lips[k].rings[0]][:, None] + steps[:, None] * to[:, None]
+        bright = self._sampled(soft, at).sum(axis=-1) / self._bright
+        step_px = length / (_SAMPLES - 1)
+        begin = (_FROM * np.minimum(thick, self._lips[k].thick_px) / step_px).astype(np.int64)
+        find = _end_of_upper if k == 0 else _end_of_lower
+        wide = np.maximum((_EDGE_PX * self._unit / step_px).astype(np.int64), 1)
+        found = [find(row[b:], int(w)) for row, b, w in zip(bright, begin, wide, strict=True)]
+        return np.array([(b + f) * s - t if f is not None else 0.0
+                         for b, f, s, t in zip(begin, found, step_px, thick, strict=True)])  # fmt: skip
+
+    def _sampled(self, picture: Image, at: Array) -> Image:
+        x = at.astype(np.float32)
+        out: Image = self._cv2.remap(picture, x[..., 0], x[..., 1], self._cv2.INTER_LINEAR)
+        return out
+
+    def _soft(self, picture: Image) -> Image:
+        out: Image = self._cv2.GaussianBlur(picture, (0, 0), 0.5 * self._unit)
+        return out
+
+
+class _Lip:
+    """Its rings, and what it was at rest."""
+
+    def __init__(self, rings: NDArray[np.int64], rest_px: Array, reach: float) -> None:
+        self.rings, self._reach = rings, reach
+        self._at_rest = rest_px[rings[3]] - rest_px[rings[0]]
+        self.thick_px = _length(self._at_rest)
+        self._heading = self._headings(rest_px)
+
+    def lines(self, points_px: Array) -> tuple[Array, Array]:
+        """([9, 2] px from the outer border to where the rim should be, [9] px how far it is looked for)."""
+        along = points_px[self.rings[3]] - points_px[self.rings[0]]
+        turn = np.exp(1j * (self._headings(points_px) - self._heading))
+        turned = (self._at_rest[:, 0] + 1j * self._at_rest[:, 1]) * turn
+        towards = _TURNS * np.stack([turned.real, turned.imag], axis=1) + (1.0 - _TURNS) * along
+        return towards, self._reach * np.maximum(_length(towards), self.thick_px)
+
+    def _headings(self, points_px: Array) -> Array:
+        """[9] rad, of the outer border."""
+        border = points_px[[_CORNERS[0, 0], *self.rings[0], _CORNERS[0, 1]]]
+        ahead = border[2:] - border[:-2]
+        return np.asarray(np.arctan2(ahead[:, 1], ahead[:, 0]))
+
+
+def _length(v: Array) -> Array:
+    return np.asarray(np.maximum(np.linalg.norm(v, axis=1), 1e-6))
+
+
+def _end_of_upper(bright: Image, wide: int) -> int | None:
+    """Where a lip that darkens along its line ends: half way up to what is brighter, or where it is black."""
+    darkest = np.minimum.accumulate(bright)
+    over = (darkest < _BLACK) | (bright > darkest + _RISE)
+    if not over.any():
+        return None
+    at = int(over.argmax())
+    low = int(bright[: at + 1].argmin())
+    if darkest[at] < _BLACK:
+        return low
+    rise = bright[low : at + wide + 1]
+    return low + int((rise >= 0.5 * (rise.min() + rise.max())).argmax())
+
+
+def _end_of_lower(bright: Image, wide: int) -> int | None:
+    """The first edge on the line."""
+    change = np.abs(bright[wide:] - bright[:-wide])
+    over = change > _EDGE
+    if not over.any():
+        return None
+    at = int(over.argmax())
+    return at + int(change[at : at + wide].argmax()) + wide // 2
