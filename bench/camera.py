@@ -286,6 +286,7 @@ def whole_session(config: FaceConfig, seed: int, poses: int) -> dict[str, Any]:
         session = simulated_session(config, Path(folder) / "work", seed=seed, options=Options.camera(poses, seed),
                                     landmarks="camera")  # fmt: skip
         meta = session.run(Path(folder) / "out")
+        session.stand.detector.close()
         return {**since(started), "quality": meta["quality"], "camera": meta["camera"]}
 
 

@@ -82,7 +82,7 @@ class Options:
     exam_takes: int = 10
     exam_hz: float = 25.0
     speech_takes: int = 6
-    head_s: float = 12.0
+    head_s: float = 30.0
     """How long the head moves alone, where the camera wants it still for the rest."""
     shapes: tuple[str, ...] = ()
     train: dict[str, Any] = field(default_factory=dict)
