@@ -105,6 +105,7 @@ class Trained:
         return MouthRules(_COLUMNS).apply(curves * self.gain + self.offset, now, touch)
 
     def __call__(self, samples: NDArray[np.floating]) -> Array:
+        """values[T, 55] of 16 kHz samples."""
         return self.shown(*self.raw(samples))
 
 

@@ -62,6 +62,7 @@ class LoudnessJaw:
         return np.asarray(np.sqrt(np.maximum(energy[np.minimum(at, len(samples) - 1)], 0)))
 
     def __call__(self, samples: Sound) -> Take:
+        """Every shape as loud as the sound."""
         level = self.level(samples)
         curves = np.clip(np.outer(level, self.line[0]) + self.line[1], 0, 1)
         return from_channels(np.arange(len(level)) / 60, dict(zip(MOUTH, curves.T, strict=True)))

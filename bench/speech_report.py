@@ -67,6 +67,8 @@ def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -194,24 +196,37 @@ def overview(speech: dict[str, Any]) -> str:
     return table(("predictor", "mean r / aperture r", "closure m b p / other", "variance, jerk"), rows)
 
 
+def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Numbers by the names that lead to them."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        return {prefix: ", ".join(_text(v) for v in value) if isinstance(value, list) else value}
+    found = [_leaves(inner, f"{prefix} {key}".strip()) for key, inner in value.items()]
+    return {name: leaf for leaves in found for name, leaf in leaves.items()}
+
+
 def nested(name: str, title: str) -> str:
-    """A bench's numbers as a plain table, whatever they are."""
-    rows: list[tuple[Any, ...]] = []
+    """A bench's numbers, whatever they are: a table for things that were measured alike, a row for what stands alone."""
+    alone: list[tuple[Any, ...]] = []
+    alike: list[str] = []
 
     def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix} {key}".strip(), inner)
-        elif isinstance(value, list) and (not value or isinstance(value[0], dict)):
-            for key, inner in enumerate(value):
-                walk(f"{prefix} {key}".strip(), inner)
-        else:
-            rows.append((prefix, ", ".join(_text(v) for v in value) if isinstance(value, list) else value))
+        if not isinstance(value, dict):
+            alone.extend(_leaves(value, prefix).items())
+            return
+        rows = {str(key): _leaves(inner) for key, inner in value.items() if isinstance(inner, dict)}
+        columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+        if len(value) == len(rows) > 2 and all(2 * len(row) > len(columns) for row in rows.values()):
+            cells = [(key, *(row.get(name) for name in columns)) for key, row in rows.items()]
+            alike.append(table((prefix, *columns), cells))
+            return
+        for key, inner in value.items():
+            walk(f"{prefix} {key}".strip(), inner)
 
     walk("", result(name))
-    return f"<h2>{html.escape(title)}</h2>" + (
-        table(("what", "measured"), rows) if rows else "<p>not measured yet</p>"
-    )
+    found = [table(("what", "measured"), alone)] * bool(alone) + alike
+    return f"<h2>{html.escape(title)}</h2>" + ("".join(found) or "<p>not measured yet</p>")
 
 
 def ablations(found: dict[str, Any]) -> str:

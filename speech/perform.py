@@ -51,11 +51,19 @@ class SpeechFramesLike(Protocol):
     """time_s[K], values[K, 55], phones[K, P] likelihoods."""
 
     @property
-    def time_s(self) -> NDArray[np.float64]: ...
+    def time_s(self) -> NDArray[np.float64]:
+        """[K] s, of each frame."""
+        ...
+
     @property
-    def values(self) -> NDArray[np.floating]: ...
+    def values(self) -> NDArray[np.floating]:
+        """[K, 55] blendshapes and head."""
+        ...
+
     @property
-    def phones(self) -> NDArray[np.floating]: ...
+    def phones(self) -> NDArray[np.floating]:
+        """[K, P] likelihoods."""
+        ...
 
 
 class SpeechSource(Protocol):

@@ -232,5 +232,6 @@ class Sampler:
         return Example(*(np.concatenate([getattr(p, f) for p in parts])[: self.length] for f in names))
 
     def __call__(self) -> Example:
+        """The next batch: fields [batch, length, ...]."""
         rows = [self.row() for _ in range(self.batch)]
         return Example(*(np.stack([getattr(r, f) for r in rows]) for f in Example.__dataclass_fields__))

@@ -180,6 +180,7 @@ class FeelingNet(nn.Module):
         self.two = nn.Linear(hidden, len(CLASSES))
 
     def forward(self, measures: Tensor, usual: Tensor, known: Tensor) -> Tensor:
+        """measures[B, M], how the speaker usually measures [B, M], how well they are known [B, 1] -> logits [B, classes]."""
         absolute = ((measures - self.mean) / self.scale).clamp(-5, 5)
         relative = ((measures - usual) / self.scale).clamp(-5, 5)
         x = self.drop(torch.cat([absolute, relative], dim=1))
@@ -196,6 +197,7 @@ class Ensemble(nn.Module):
         self.temperature = temperature
 
     def forward(self, measures: Tensor, usual: Tensor, known: Tensor) -> Tensor:
+        """As a member's, to likelihoods [B, classes]."""
         logits = [torch.log_softmax(m(measures, usual, known), dim=1) for m in self.members]
         return torch.softmax(torch.stack(logits).mean(dim=0) / self.temperature, dim=1)
 

@@ -116,6 +116,7 @@ class Objective:
         self.sd_t, self.mean_t = torch.from_numpy(sd), torch.from_numpy(mean)
 
     def __call__(self, curves: Tensor, phones: Tensor, batch: Example) -> tuple[Tensor, dict[str, float]]:
+        """Loss of curves[B, T, C] and phones[B, T, P] on a batch, and its parts by name."""
         c = self.config
         wanted = torch.from_numpy((batch.curves - self.mean) / self.sd)
         weight = torch.from_numpy(batch.weight) * self.channel

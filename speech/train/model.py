@@ -54,6 +54,7 @@ class SpeechNet(nn.Module):
     def forward(
         self, features: Tensor, past1: Tensor, past2: Tensor, h1: Tensor, h2: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """features[B, T, F] and the state before -> curves[B, T, C], phones[B, T, P], and the state after."""
         x = torch.cat([past1, features.transpose(1, 2)], dim=2)
         past1 = x[:, :, -(KERNEL - 1) :]
         x = torch.cat([past2, torch.relu(self.conv1(x))], dim=2)
