@@ -28,8 +28,6 @@ from animaface.calibration.paths import Body, babbling_path
 from animaface.robot.config import ActuatorConfig, FaceConfig, load_face
 from animaface.robot.handmap import HandMap
 from animaface.selfmodel.expressions import random_expressions
-from animaface.selfmodel.retarget import Retarget
-from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.runtime import FaceInverse
 from animaface.sim.body.face import SimFace
 from animaface.sim.plant import Drive
@@ -166,7 +164,8 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
 
     meta = folder.load(calibration, config)
     neutral_m = 1e-3 * np.array(meta["neutral_mm"])
-    retarget, inverse = Retarget(default_rig(), neutral_m), FaceInverse.load(calibration / "inverse.onnx")
+    learned = load_learned(calibration, neutral_m, config)
+    retarget, inverse = learned.retarget(), FaceInverse.load(calibration / "inverse.onnx")
     body, hand, random = Body.of(config), HandMap(config), np.random.default_rng([seed, 60])
     reachable = count // 3
     names, values = expressions()
@@ -189,7 +188,7 @@ def jobs(config: FaceConfig, calibration: Path, count: int, seed: int) -> list[J
         poses[:, i] = body.neutral_u[i]
     face = Face(config, seed)
     seen = np.stack([face.from_neutral(u) for u in poses])
-    solver = load_learned(calibration, neutral_m, config).solver(config)
+    solver = learned.solver(config)
     targets = solver.objective.targets(seen.reshape(-1, 478, 3), np.zeros((reachable, 3)))
     found = solver.solve_poses(
         targets, np.tile(body.neutral_u, (reachable, 1)), SolveOptions(steps=250, extra_starts=3)

@@ -30,10 +30,9 @@ from scipy.optimize import lsq_linear
 
 from animaface.calibration import folder
 from animaface.calibration.check import expressions, held
+from animaface.calibration.learn import load_learned
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.arkit import ARKIT_NAMES
-from animaface.selfmodel.retarget import Retarget
-from animaface.selfmodel.rig import default_rig
 from animaface.selfmodel.runtime import FaceInverse
 
 Array = NDArray[np.float64]
@@ -156,7 +155,8 @@ def _score(mm: float, neutral_mm: float, best_mm: float) -> float:
 def shapes_of(config: FaceConfig, calibration: Path, seed: int) -> list[Shape]:
     """Every shape that moves a landmark, by the run-time inverse."""
     neutral_m = 1e-3 * np.array(folder.load(calibration, config)["neutral_mm"])
-    retarget, inverse = Retarget(default_rig(), neutral_m), FaceInverse.load(calibration / "inverse.onnx")
+    retarget = load_learned(calibration, neutral_m, config).retarget()
+    inverse = FaceInverse.load(calibration / "inverse.onnx")
     out = []
     for name, value in zip(*expressions(ARKIT_NAMES), strict=True):
         asked = np.array([0.5, 1.0])[:, None] * value

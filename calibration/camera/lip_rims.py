@@ -7,6 +7,7 @@ Snakes, 1988), counted from where it was found at rest. An upper lip darkens tow
 brighter again (teeth, the other lip) or black; a lower lip ends at the first edge, since a tongue is hardly another colour.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -14,27 +15,18 @@ from numpy.typing import NDArray
 
 from animaface.calibration.camera.appearance import Image
 from animaface.calibration.camera.model import need_opencv
+from animaface.robot.face.landmarks import lip_rings
 
 Array = NDArray[np.float64]
 
-UPPER: Final = np.array([
-    [185, 40, 39, 37, 0, 267, 269, 270, 409], [184, 74, 73, 72, 11, 302, 303, 304, 408],
-    [183, 42, 41, 38, 12, 268, 271, 272, 407], [191, 80, 81, 82, 13, 312, 311, 310, 415],
-])  # fmt: skip
-"""[4, 9] landmarks of the upper lip from the outer border to the inner rim, from the subject's right to the left."""
-LOWER: Final = np.array([
-    [146, 91, 181, 84, 17, 314, 405, 321, 375], [77, 90, 180, 85, 16, 315, 404, 320, 307],
-    [96, 89, 179, 86, 15, 316, 403, 319, 325], [95, 88, 178, 87, 14, 317, 402, 318, 324],
-])  # fmt: skip
-_CORNERS: Final = np.array([[61, 291], [76, 306], [62, 292], [78, 308]])
+UPPER, LOWER, _CORNERS = lip_rings()
 _DEPTH: Final = np.array([0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0])
 """How far each ring goes with the rim."""
 _TURNS: Final = 0.4
 """A line points where the sheet has its end, and so much where it would if it had turned with the border."""
 _SAMPLES: Final = 121
-_REACH: Final = (2.0, 1.8)
 _MOST_PX: Final = 23.0
-"""A line is so long: in thicknesses of the lip, upper and lower, and at most in px where the eyes are 100 px apart."""
+"""A line is so long at most, where the eyes are 100 px apart."""
 _FROM: Final = 0.4
 """No lip is thinner than this share of its thickness."""
 _RISE, _BLACK = 0.1, 0.3
@@ -48,42 +40,40 @@ class LipRims:
     def __init__(self, picture: Image, rest_px: Array, eyes_px: float) -> None:
         self._cv2: Any = need_opencv()
         self._unit = eyes_px / 100.0
-        self._lips = (_Lip(UPPER, rest_px, _REACH[0]), _Lip(LOWER, rest_px, _REACH[1]))
+        self._lips = (_Lip(UPPER, rest_px, 2.0, _end_of_upper), _Lip(LOWER, rest_px, 1.8, _end_of_lower))
         soft = self._soft(picture)
         between = [0.5 * (rest_px[ring[0]] + rest_px[ring[3]]) for ring in (UPPER, LOWER)]
         self._bright = float(np.median(self._sampled(soft, np.concatenate(between)[:, None]).sum(axis=-1)))
-        self._home = [self._ends(soft, rest_px, k) for k in range(2)]
+        self._home = [self._longer_px(soft, rest_px, lip, lip.lines(rest_px)) for lip in self._lips]
 
     def placed(self, picture: Image, found_px: Array) -> Array:
         """found_px [468, 2] with lips that reach as far inwards as they are seen to."""
         soft, out = self._soft(picture), found_px.copy()
         moves = []
-        for k, lip in enumerate(self._lips):
-            along = lip.lines(found_px)[0]
-            longer = self._ends(soft, found_px, k) - self._home[k]
-            rim = found_px[lip.rings[0]] + along + longer[:, None] * along / _length(along)[:, None]
+        for lip, home_px in zip(self._lips, self._home, strict=True):
+            lines = lip.lines(found_px)
+            longer = self._longer_px(soft, found_px, lip, lines) - home_px
+            rim = found_px[lip.rings[0]] + lines + longer[:, None] * lines / _length(lines)[:, None]
             move = rim - found_px[lip.rings[3]]
             out[lip.rings] += _DEPTH[:, None, None] * move
             moves.append(move)
         out[_CORNERS] += _DEPTH[:, None, None] * np.mean(moves, axis=0)[[0, -1]]
         return out
 
-    def _ends(self, soft: Image, points_px: Array, k: int) -> Array:
-        """[9] by how many px each line is longer than the lip it lies on was taken to be."""
-        along, reach_px = self._lips[k].lines(points_px)
-        thick = _length(along)
-        length = np.minimum(reach_px, _MOST_PX * self._unit)
-        steps = np.linspace(0.0, 1.0, _SAMPLES)
-        to = along / thick[:, None] * length[:, None]
-        at = points_px[self._lips[k].rings[0]][:, None] + steps[:, None] * to[:, None]
+    def _longer_px(self, soft: Image, points_px: Array, lip: "_Lip", lines: Array) -> Array:
+        """[9] by how much farther than each of lines [9, 2] the lip reaches; 0 where no end is seen."""
+        thick = _length(lines)
+        length = np.minimum(lip.reach * np.maximum(thick, lip.thick_px), _MOST_PX * self._unit)
+        to = lines / thick[:, None] * length[:, None]
+        at = points_px[lip.rings[0]][:, None] + np.linspace(0.0, 1.0, _SAMPLES)[:, None] * to[:, None]
         bright = self._sampled(soft, at).sum(axis=-1) / self._bright
-        step_px = length / (_SAMPLES - 1)
-        begin = (_FROM * np.minimum(thick, self._lips[k].thick_px) / step_px).astype(np.int64)
-        find = _end_of_upper if k == 0 else _end_of_lower
-        wide = np.maximum((_EDGE_PX * self._unit / step_px).astype(np.int64), 1)
-        found = [find(row[b:], int(w)) for row, b, w in zip(bright, begin, wide, strict=True)]
-        return np.array([(b + f) * s - t if f is not None else 0.0
-                         for b, f, s, t in zip(begin, found, step_px, thick, strict=True)])  # fmt: skip
+        out = np.zeros(len(lines))
+        for j, step_px in enumerate(length / (_SAMPLES - 1)):
+            begin = int(_FROM * min(thick[j], lip.thick_px[j]) / step_px)
+            end = lip.end(bright[j, begin:], max(int(_EDGE_PX * self._unit / step_px), 1))
+            if end is not None:
+                out[j] = (begin + end) * step_px - thick[j]
+        return out
 
     def _sampled(self, picture: Image, at: Array) -> Image:
         x = at.astype(np.float32)
@@ -96,21 +86,22 @@ class LipRims:
 
 
 class _Lip:
-    """Its rings, and what it was at rest."""
+    """Its rings, and what it was at rest. reach: how far its end is looked for, in thicknesses; end: finds it on a line."""
 
-    def __init__(self, rings: NDArray[np.int64], rest_px: Array, reach: float) -> None:
-        self.rings, self._reach = rings, reach
+    def __init__(
+        self, rings: NDArray[np.int64], rest_px: Array, reach: float, end: Callable[[Image, int], int | None]
+    ) -> None:
+        self.rings, self.reach, self.end = rings, reach, end
         self._at_rest = rest_px[rings[3]] - rest_px[rings[0]]
         self.thick_px = _length(self._at_rest)
         self._heading = self._headings(rest_px)
 
-    def lines(self, points_px: Array) -> tuple[Array, Array]:
-        """([9, 2] px from the outer border to where the rim should be, [9] px how far it is looked for)."""
+    def lines(self, points_px: Array) -> Array:
+        """[9, 2] px from the outer border to where the rim should be."""
         along = points_px[self.rings[3]] - points_px[self.rings[0]]
         turn = np.exp(1j * (self._headings(points_px) - self._heading))
         turned = (self._at_rest[:, 0] + 1j * self._at_rest[:, 1]) * turn
-        towards = _TURNS * np.stack([turned.real, turned.imag], axis=1) + (1.0 - _TURNS) * along
-        return towards, self._reach * np.maximum(_length(towards), self.thick_px)
+        return np.asarray(_TURNS * np.stack([turned.real, turned.imag], axis=1) + (1.0 - _TURNS) * along)
 
     def _headings(self, points_px: Array) -> Array:
         """[9] rad, of the outer border."""

@@ -157,6 +157,20 @@ def regions() -> dict[str, tuple[int, ...]]:
     return out
 
 
+@cache
+def lip_rings() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Upper lip [4, 9], lower lip [4, 9] and corners [4, 2]: landmarks ring by ring from the outer border to the inner rim, from
+    the subject's right to the left."""
+    mirror = mirror_index()
+
+    def rings(right: tuple[int, ...]) -> NDArray[np.int64]:
+        half = np.array(right).reshape(4, 5)  # the last of each is in the middle
+        return np.concatenate([half, mirror[half[:, 3::-1]]], axis=1)
+
+    corners = np.array(_CORNERS_RIGHT[:4])
+    return rings(_UPPER_LIP_RIGHT), rings(_LOWER_LIP_RIGHT), np.stack([corners, mirror[corners]], axis=1)
+
+
 REGION_NAMES: Final = ("lids", "brows", "nose", "cheeks", "upper_lip", "lower_lip", "corners", "jaw")
 
 
