@@ -7,6 +7,7 @@ actuator's answer is early by its lag and only what a lag loses of fast movement
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,10 +20,16 @@ from animaface.selfmodel.history import History, Response, along_skin, shifted
 from animaface.selfmodel.objective import Objective, Targets
 
 Array = NDArray[np.float64]
-_DAMPING = 0.02
+_DAMPING: Final = 0.02
 """mm^2 per squared range: twice what effort costs, and a little against actuators that move next to nothing."""
 
-_KEY_EVERY = 4
+_SHAKING: Final = 2e-8
+"""mm^2 per squared (range / s^2)."""
+_TOO_FAST: Final = 0.05
+"""mm^2 per squared (range / s) above what the gate allows. Dearer, a face of few servos rather leaves its lips open than
+hurries (docs/calibration.md, bench4): what is too fast comes late by itself, and that is what has its price."""
+
+_KEY_EVERY: Final = 4
 """Frames between the poses that a take begins with."""
 
 
@@ -181,13 +188,13 @@ class Solver:
         """[B, T] of moving faster than the gate will allow, and a little for shaking."""
         speed = torch.diff(u, dim=1, prepend=u[:, :1]) * FRAME_RATE_HZ
         bend = torch.diff(speed, dim=1, prepend=speed[:, :1]) * FRAME_RATE_HZ
-        cost = 2e-6 * (bend**2).sum(dim=2) * 1e-2
+        cost = _SHAKING * (bend**2).sum(dim=2)
         if len(self.limits.speed_per_s):
             most = torch.as_tensor(0.9 * self.limits.speed_per_s, dtype=u.dtype)
-            cost = cost + 0.5 * (torch.relu(speed.abs() - most) ** 2).sum(dim=2)
+            cost = cost + _TOO_FAST * (torch.relu(speed.abs() - most) ** 2).sum(dim=2)
         if len(self.limits.acceleration_per_s2):
             most = torch.as_tensor(self.limits.acceleration_per_s2, dtype=u.dtype)
-            cost = cost + 0.5 * (torch.relu(bend.abs() / most - 0.9) ** 2).sum(dim=2)
+            cost = cost + _TOO_FAST * (torch.relu(bend.abs() / most - 0.9) ** 2).sum(dim=2)
         return cost
 
 

@@ -13,6 +13,7 @@ from animaface.calibration.camera.face_mesh import FaceMesh, Sighting, head_angl
 from animaface.calibration.camera.pictures import Gray, PictureDetector
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.rest import Rest
+from animaface.calibration.camera.skin_mesh import CANTHI
 from animaface.calibration.camera.sources import Picture, PictureSource
 from animaface.calibration.detector import Grab, LandmarkFrame
 from animaface.robot.face.errors import CalibrationError
@@ -102,13 +103,14 @@ class CameraDetector(PictureDetector):
         if self._rest is None or self._registration is None:
             rest = Rest.of([sighting], [picture], 0.0, self._eyes_m)
             return rest.neutral_m
-        found, misfit = self._registration.find(
-            picture.astype(np.float32), self._rest.start_px(sighting.points_px)
-        )
-        if misfit > _MISFIT:
+        found = self._registration.find(picture.astype(np.float32), self._rest.start_px(sighting.points_px))
+        if found.misfit > _MISFIT:
             return None
+        irises_px = sighting.points_px[N_VERTICES:, :2]
+        of_eyes = np.repeat(found.head_px[CANTHI].mean(axis=1), len(irises_px) // len(CANTHI), axis=0)
+        moved_px = np.concatenate([found.points_px - found.head_px, irises_px - of_eyes])
         out = self._rest.neutral_m.copy()
-        out[:, :2] = self._rest.moved_m(np.concatenate([found, sighting.points_px[N_VERTICES:, :2]]))
+        out[:, :2] = self._rest.moved_m(moved_px)
         return out
 
     def _head(self, sighting: Sighting) -> Array:

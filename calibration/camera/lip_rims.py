@@ -5,6 +5,9 @@ tongue or the dark in the next, and an elastic sheet that is told nothing keeps 
 line from each landmark of the outer border the end is looked for, as in active contours (M. Kass, A. Witkin, D. Terzopoulos,
 Snakes, 1988), counted from where it was found at rest. An upper lip darkens towards its rim and ends where it gets
 brighter again (teeth, the other lip) or black; a lower lip ends at the first edge, since a tongue is hardly another colour.
+
+An edge says how far across the mouth it has gone, and nothing of what goes along it. The four landmarks of a corner lie within
+some millimetres of each other and go together: only the outermost is seen.
 """
 
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 
 from animaface.calibration.camera.appearance import Image
 from animaface.calibration.camera.model import need_opencv
+from animaface.calibration.camera.skin_mesh import mouth_axes
 from animaface.robot.face.landmarks import lip_rings
 
 Array = NDArray[np.float64]
@@ -45,29 +49,29 @@ class LipRims:
         between = [0.5 * (rest_px[ring[0]] + rest_px[ring[3]]) for ring in (UPPER, LOWER)]
         self._bright = float(np.median(self._sampled(soft, np.concatenate(between)[:, None]).sum(axis=-1)))
         self._home = [self._longer_px(soft, rest_px, lip, lip.lines(rest_px)) for lip in self._lips]
+        self._corner = rest_px[_CORNERS] - rest_px[_CORNERS[0]]
+        self._across = mouth_axes(rest_px)[1]
 
     def placed(self, picture: Image, found_px: Array) -> Array:
         """found_px [468, 2] with lips that reach as far inwards as they are seen to."""
         soft, out = self._soft(picture), found_px.copy()
-        moves = []
         for lip, home_px in zip(self._lips, self._home, strict=True):
             lines = lip.lines(found_px)
-            longer = self._longer_px(soft, found_px, lip, lines) - home_px
+            longer = np.nan_to_num(self._longer_px(soft, found_px, lip, lines) - home_px)
             rim = found_px[lip.rings[0]] + lines + longer[:, None] * lines / _length(lines)[:, None]
-            move = rim - found_px[lip.rings[3]]
-            out[lip.rings] += _DEPTH[:, None, None] * move
-            moves.append(move)
-        out[_CORNERS] += _DEPTH[:, None, None] * np.mean(moves, axis=0)[[0, -1]]
+            across = (rim - found_px[lip.rings[3]]) @ self._across
+            out[lip.rings] += _DEPTH[:, None, None] * across[:, None] * self._across
+        out[_CORNERS] = found_px[_CORNERS[0]] + self._corner
         return out
 
     def _longer_px(self, soft: Image, points_px: Array, lip: "_Lip", lines: Array) -> Array:
-        """[9] by how much farther than each of lines [9, 2] the lip reaches; 0 where no end is seen."""
+        """[9] by how much farther than each of lines [9, 2] the lip reaches; NaN where no end is seen."""
         thick = _length(lines)
         length = np.minimum(lip.reach * np.maximum(thick, lip.thick_px), _MOST_PX * self._unit)
         to = lines / thick[:, None] * length[:, None]
         at = points_px[lip.rings[0]][:, None] + np.linspace(0.0, 1.0, _SAMPLES)[:, None] * to[:, None]
         bright = self._sampled(soft, at).sum(axis=-1) / self._bright
-        out = np.zeros(len(lines))
+        out = np.full(len(lines), np.nan)
         for j, step_px in enumerate(length / (_SAMPLES - 1)):
             begin = int(_FROM * min(thick[j], lip.thick_px[j]) / step_px)
             end = lip.end(bright[j, begin:], max(int(_EDGE_PX * self._unit / step_px), 1))

@@ -6,30 +6,32 @@ begins. Lucas and Kanade (1981) with a mesh instead of a window, the gradients o
 I. Matthews, 2004), elastic skin as the prior, Cauchy weights, coarse to fine.
 
 Skin near the border of the face says nothing: the border that a camera sees is where skin happens to turn away, not a
-place on it, and would hold cheeks and jaw in their places while they slide under it. Lids follow their rims
-(lid_rims.py); how far lips reach inwards is seen at the end (lip_rims.py).
+place on it, and would hold cheeks and jaw in their places while they slide under it. The sheet rests on the skull, wherever
+that is seen (head_sway.py). Lids follow their rims (lid_rims.py); how far lips reach inwards is seen at the end (lip_rims.py).
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animaface.calibration.camera.appearance import CHANNELS, OUTLIER, Colours, Image
+from animaface.calibration.camera.appearance import CHANNELS, Colours, Image
+from animaface.calibration.camera.head_sway import HeadSway
 from animaface.calibration.camera.lid_rims import LidRims
 from animaface.calibration.camera.lip_rims import LipRims
-from animaface.calibration.camera.model import need_opencv, need_sparse
+from animaface.calibration.camera.model import need_sparse
 from animaface.calibration.camera.skin_mesh import (
     border,
     eye_rims,
     facing,
+    held_along_mouth,
     lid_stiffness,
     mouth_rim,
-    open_triangles,
     stiffness,
 )
-from animaface.robot.face.landmarks import N_VERTICES, regions
+from animaface.calibration.camera.template import Index, Template
+from animaface.robot.face.landmarks import INTEROCULAR_M, N_VERTICES, regions
 
 Array = NDArray[np.float64]
 
@@ -39,13 +41,15 @@ EYES_PX: Final = 100.0
 
 @dataclass(frozen=True)
 class Step:
-    """One level: `scale` of the picture (1: EYES_PX from eye to eye), radius of its local contrast in px (0: colour alone), stiffness, iterations."""
+    """One level: `scale` of the picture (1: EYES_PX from eye to eye), radius of its local contrast in px (0: colour alone), stiffness, iterations,
+    and how much of the last one is carried into the next."""
 
     scale: float
     contrast_px: float
     membrane: float
     bending: float
     iterations: int
+    carried: float
 
 
 _RIM_SHARE: Final = 0.2
@@ -55,22 +59,30 @@ _BORDER: Final = (0.1, 0.3)
 _FACING: Final = (0.45, 0.65)
 """Skin that faces the camera less than the first says nothing, more than the second all."""
 _GROUND: Final = 1e-4
-_UPPER_GROUND: Final = 0.04
-"""The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by the corners."""
+_UPPER_GROUND: Final = (0.07, 0.04)
+"""Along the mouth and across. The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by
+the corners. Its border shows nothing of what goes along it."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
 _REACH: Final = 0.7
 """So much beside the face at rest, in distances of the eyes, is looked at: more than a jaw drops."""
-_ROW: Final = 512
-_MOST_PIXELS: Final = 16_384
-"""A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
 STEPS: Final = (
-    Step(0.5, 0.0, 0.003, 0.01, 12),
-    Step(0.5, 2.0, 0.003, 0.01, 4),
-    Step(1.0, 3.0, 0.003, 0.01, 5),
+    Step(0.5, 0.0, 0.003, 0.01, 24, 0.5),
+    Step(0.5, 2.0, 0.003, 0.01, 8, 0.8),
+    Step(1.0, 3.0, 0.003, 0.01, 10, 0.8),
 )
-"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were."""
+"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were; a leap there can
+end at the wrong one, so less is carried on."""
 _UPPER_LIP: Final = list(regions()["upper_lip"])
+
+
+@dataclass(frozen=True)
+class Found:
+    """points_px [468, 2]; head_px [468, 2], the part of their movement that is the head's; misfit: 0 perfect."""
+
+    points_px: Array
+    head_px: Array
+    misfit: float
 
 
 class Registration:
@@ -89,96 +101,67 @@ class Registration:
         self._lips = LipRims(face, home_px, eyes_px)
         size = EYES_PX / eyes_px
         self._levels = [_Level(face, home_px, replace(step, scale=step.scale * size)) for step in steps]
+        self._finest = finest = max(self._levels, key=lambda level: level.step.scale).step
+        seen = Colours.of(face, finest.scale).seen(finest.contrast_px)
+        self._sway = HeadSway(seen, home_px, finest.scale, INTEROCULAR_M / eyes_px)
 
-    def find(self, picture: Image, start_px: Array) -> tuple[Array, float]:
-        """([468, 2] px, how badly it fits: 0 perfect) from what the network saw, start_px [468, 2].
-
-        picture: RGB [h, w, 3].
-        """
+    def find(self, picture: Image, start_px: Array) -> Found:
+        """Where the skin is in a picture RGB [h, w, 3], from what the network saw, start_px [468, 2]."""
         face = picture[self._part]
         rims = self._lids.moves_px(face)
         found, misfit = start_px - self.rest_px, 1.0
         sizes = {scale: Colours.of(face, scale) for scale in {level.step.scale for level in self._levels}}
+        head = self._sway.find(sizes[self._finest.scale].seen(self._finest.contrast_px))
         for level in self._levels:
-            found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims)
-        return self._lips.placed(face, self.rest_px - self._low + found) + self._low, misfit
+            found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims, head)
+        points_px = self._lips.placed(face, self.rest_px - self._low + found) + self._low
+        return Found(points_px, head, misfit)
 
 
 class _Level:
     def __init__(self, reference: Image, rest_px: Array, step: Step) -> None:
-        self.step, self._cv2 = step, need_opencv()
+        self.step = step
         image = Colours.of(reference, step.scale).seen(step.contrast_px)
-        x = (rest_px + 0.5) * step.scale - 0.5
-        pixels, corners, shares = _rasterised(x, image.shape[:2], self._cv2)
-        counts = _counting(corners, shares)
-        use = counts > 0.0
-        if int(use.sum()) > _MOST_PIXELS:
-            use &= pixels.sum(axis=1) % 2 == 0
-        pixels, corners, shares = pixels[use], corners[use], shares[use]
-        self._pixels = pixels.astype(np.float32)
-        self._counts = counts[use].astype(np.float32)[:, None]
-        gx = self._cv2.Sobel(image, self._cv2.CV_32F, 1, 0, ksize=3) / 8.0
-        gy = self._cv2.Sobel(image, self._cv2.CV_32F, 0, 1, ksize=3) / 8.0
-        column, row = pixels[:, 0], pixels[:, 1]
-        self._template = image[row, column]
-        self._slope_x, self._slope_y = (g[row, column] * np.float32(step.scale) for g in (gx, gy))
-        self._of_corners = _interpolation(corners, shares)
+        self._template = t = Template.of(image, rest_px, step.scale, _counting)
+        self._of_corners = t.interpolation()
         self._to_corners = self._of_corners.T.tocsr()
         slide, rims = lid_stiffness(rest_px, _SLIDE, _RIM_WEIGHT)
-        sheet = stiffness(step.membrane, step.bending, _GROUND).copy()
-        sheet[_UPPER_LIP, _UPPER_LIP] += _UPPER_GROUND
-        stiff = np.kron(sheet, np.eye(2)) + slide
+        sheet = stiffness(step.membrane, step.bending, _GROUND)
+        stiff = np.kron(sheet, np.eye(2)) + slide + held_along_mouth(rest_px, _UPPER_LIP, _UPPER_GROUND)
         self._stiff, self._rim_weight = (need_sparse().csr_array(m) for m in (stiff, rims))
-        self._inverse = np.linalg.inv(self._hessian(corners, shares) + stiff + rims).astype(np.float32)
+        self._inverse = np.linalg.inv(_hessian(t) + stiff + rims).astype(np.float32)
 
-    def _hessian(self, corners: NDArray[np.int64], shares: Array) -> Array:
-        """[936, 936] Gauss and Newton's matrix of all pixels."""
-        slope = np.stack([self._slope_x, self._slope_y], axis=1).astype(np.float64)
-        jacobian = (shares[:, :, None, None] * slope[:, None]).reshape(-1, 6, CHANNELS)
-        where, n = (2 * corners[:, :, None] + np.arange(2)).reshape(-1, 6), 2 * N_VERTICES
-        flat = (where[:, :, None] * n + where[:, None, :]).ravel()
-        outer = (self._counts[:, :, None] * jacobian @ jacobian.transpose(0, 2, 1)).ravel()
-        return np.asarray(np.bincount(flat, outer, minlength=n * n), dtype=np.float64).reshape(n, n)
-
-    def fit(self, seen: Image, move_px: Array, rims_px: Array) -> tuple[Array, float]:
+    def fit(self, seen: Image, move_px: Array, rims_px: Array, head_px: Array) -> tuple[Array, float]:
         """(displacement [468, 2] in px of the full picture, misfit), from a first guess, with the rims
-        of the lids where they were seen. The hot path of a session in front of a camera."""
-        step, d, outlier = self.step, move_px, OUTLIER.astype(np.float32)
-        pull = np.empty((N_VERTICES, 2))
+        of the lids where they were seen and the skull where it was. The hot path of a session in front of a camera.
+
+        Outliers count less than Gauss and Newton's matrix takes them for, so its steps are too short: each begins where
+        the last one was heading (Y. Nesterov, A method of solving a convex programming problem, 1983)."""
+        step, template = self.step, self._template
+        found, last, pull = move_px, move_px, np.empty((N_VERTICES, 2))
         for _ in range(step.iterations):
-            at = self._of_corners @ d.astype(np.float32)
-            at *= step.scale
-            at += self._pixels
-            error = self._template - self._at(seen, at)
-            square = (error / outlier) ** 2
-            weight = self._counts / (1.0 + square)
+            d = found + step.carried * (found - last)
+            error, weight, square = template.compared(seen, self._of_corners @ d.astype(np.float32))
             error *= weight
-            for axis, slope in enumerate((self._slope_x, self._slope_y)):
+            for axis, slope in enumerate((template.slope_x, template.slope_y)):
                 pull[:, axis] = self._to_corners @ np.einsum("pc,pc->p", slope, error)
-            held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ d.ravel()
+            held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ (d - head_px).ravel()
             force = (pull.ravel() + held).astype(np.float32)
-            d = d + (self._inverse @ force).reshape(-1, 2)
-        return d, float((weight * square).mean())
-
-    def _at(self, picture: Image, at: Array) -> Image:
-        """[P, CHANNELS] values at places [P, 2]; in rows, since OpenCV takes no picture wider than 32,767."""
-        rows = np.zeros((-(-len(at) // _ROW), _ROW, 2), dtype=np.float32)
-        rows.reshape(-1, 2)[: len(at)] = at
-        cv2 = self._cv2
-        seen: Image = cv2.remap(
-            picture, rows[..., 0], rows[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return seen.reshape(-1, CHANNELS)[: len(at)]
+            last, found = found, d + (self._inverse @ force).reshape(-1, 2)
+        return found, float((weight * square).mean())
 
 
-def _interpolation(corners: NDArray[np.int64], shares: Array) -> Any:
-    """Sparse [P, 468]: values at pixels from those at the corners [P, 3] of their triangles."""
-    begin = np.arange(0, corners.size + 1, 3)
-    values = (shares.astype(np.float32).ravel(), corners.ravel().astype(np.int32), begin.astype(np.int32))
-    return need_sparse().csr_array(values, shape=(len(corners), N_VERTICES))
+def _hessian(t: Template) -> Array:
+    """[936, 936] Gauss and Newton's matrix of all pixels."""
+    slope = np.stack([t.slope_x, t.slope_y], axis=1).astype(np.float64)
+    jacobian = (t.shares[:, :, None, None] * slope[:, None]).reshape(-1, 6, CHANNELS)
+    where, n = (2 * t.corners[:, :, None] + np.arange(2)).reshape(-1, 6), 2 * N_VERTICES
+    flat = (where[:, :, None] * n + where[:, None, :]).ravel()
+    outer = (t.counts[:, :, None] * jacobian @ jacobian.transpose(0, 2, 1)).ravel()
+    return np.asarray(np.bincount(flat, outer, minlength=n * n), dtype=np.float64).reshape(n, n)
 
 
-def _counting(corners: NDArray[np.int64], shares: Array) -> Array:
+def _counting(corners: Index, shares: Array) -> Array:
     """[P] how much a pixel says of the skin it lies on.
 
     What lies between the rims of the lids is the eye's as much as the skin's, and the eye turns by itself. The dark
@@ -189,24 +172,3 @@ def _counting(corners: NDArray[np.int64], shares: Array) -> Array:
     inside = (_BORDER[1] - (shares * border()[corners]).sum(axis=1)) / (_BORDER[1] - _BORDER[0])
     skin = (eye <= _RIM_SHARE) & (mouth <= _SEAM_SHARE)
     return np.asarray(skin * np.clip(front, 0.0, 1.0) * np.clip(inside, 0.0, 1.0))
-
-
-def _rasterised(
-    x: Array, shape: tuple[int, ...], cv2: Any
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    """Pixels [P, 2] that the mesh covers, the corners [P, 3] of their triangles and their shares [P, 3]."""
-    owner = np.full(shape, -1, dtype=np.int32)
-    tri = open_triangles()
-    for k, corners in enumerate(tri):
-        cv2.fillConvexPoly(owner, np.round(x[corners]).astype(np.int32), k)
-    row, column = np.nonzero(owner >= 0)
-    corners = tri[owner[row, column]]
-    p = np.stack([column, row], axis=1)
-    a, b, c = (x[corners[:, k]] for k in range(3))
-    u, v, w = b - a, c - a, p - a
-    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    det = np.where(np.abs(det) < 1e-6, 1e-6, det)
-    s = (w[:, 0] * v[:, 1] - w[:, 1] * v[:, 0]) / det
-    t = (u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]) / det
-    near = (s > -0.3) & (t > -0.3) & (s + t < 1.3)  # rounding puts some pixels into a neighbour
-    return p[near], corners[near], np.stack([1.0 - s - t, s, t], axis=1)[near]

@@ -3,6 +3,7 @@
 Eyes and mouth are holes, so that upper and lower lip, upper and lower lid move apart freely.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -39,7 +40,9 @@ LID_PAIRS: Final = np.array([
 ])  # fmt: skip
 """[14, 2] landmarks of the upper and the lower rim that face each other, the subject's right eye first."""
 _NOSE_BRIDGE: Final = 6
-_CANTHI: Final = ((33, 133), (362, 263))
+CANTHI: Final = np.array([[33, 133], [362, 263]])
+"""Landmarks of the corners of the eyes, the subject's right eye first."""
+_MOUTH_ENDS: Final = (61, 291)
 _LIP_STIFF: Final = 10.0
 """Lips are thick: they are pulled along, not apart."""
 
@@ -90,7 +93,7 @@ def facing() -> Array:
 def lid_axes(points_px: Array) -> Array:
     """[14, 2] unit vectors across the eye, downwards, one for each of LID_PAIRS, of points [468, 2] px."""
     out = np.zeros((len(LID_PAIRS), 2))
-    for k, (a, b) in enumerate(_CANTHI):
+    for k, (a, b) in enumerate(CANTHI):
         along = points_px[b] - points_px[a]
         out[7 * k : 7 * (k + 1)] = np.array([-along[1], along[0]]) / np.linalg.norm(along)
     return out * np.where(out[:, 1:] < 0.0, -1.0, 1.0)
@@ -112,6 +115,22 @@ def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array,
         for i in pair:
             seen[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += across * np.outer(axis, axis)
     return slide, seen
+
+
+def mouth_axes(points_px: Array) -> Array:
+    """[2, 2] unit vectors along the mouth and across it, of points [468, 2] px."""
+    along = points_px[_MOUTH_ENDS[1]] - points_px[_MOUTH_ENDS[0]]
+    along = along / np.linalg.norm(along)
+    return np.array([along, [-along[1], along[0]]])
+
+
+def held_along_mouth(points_px: Array, which: Sequence[int], much: tuple[float, float]) -> Array:
+    """[936, 936] energy of these landmarks' movements: `much` along the mouth and across it."""
+    axes = mouth_axes(points_px)
+    out = np.zeros((2 * N_VERTICES, 2 * N_VERTICES))
+    for i in which:
+        out[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = axes.T @ np.diag(much) @ axes
+    return out
 
 
 def lip_landmarks() -> Index:

@@ -72,7 +72,8 @@ def test_registration_finds_a_bend_to_a_fraction_of_a_pixel() -> None:
     )
     new = (0.8 * new + 20.0 + random.normal(0, 2.0, new.shape)).astype(np.float32)  # and another light
     registration = Registration(_in_gray(picture), at, 100.0)
-    found, misfit = registration.find(_in_gray(new), at)
+    seen = registration.find(_in_gray(new), at)
+    found, misfit = seen.points_px, seen.misfit
     near = np.exp(-((at - centre) ** 2).sum(axis=1) / (2 * 35.0**2))
     wanted = near[:, None] * np.array([4.0, 3.0])
     inside = [i for r in ("nose", "cheeks") for i in regions()[r]]
@@ -80,7 +81,8 @@ def test_registration_finds_a_bend_to_a_fraction_of_a_pixel() -> None:
     assert np.median(error) < 0.35
     assert np.percentile(error, 95) < 1.0
     assert misfit < 0.2
-    unmoved, better = registration.find(_in_gray(picture), at)
+    same = registration.find(_in_gray(picture), at)
+    unmoved, better = same.points_px, same.misfit
     assert np.abs(unmoved - at).max() < 0.05
     assert better < misfit
 

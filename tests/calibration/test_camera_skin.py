@@ -60,7 +60,7 @@ def test_skin_slides_under_the_border_of_the_face() -> None:
     new = cv2.remap(
         picture, x, (y - 8.0 * rows).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    found, _ = Registration(_before_a_wall(picture), at, _EYES_PX).find(_before_a_wall(new), at)
+    found = Registration(_before_a_wall(picture), at, _EYES_PX).find(_before_a_wall(new), at).points_px
     move = (found - at)[:, 1]
     jaw = [i for r in ("jaw", "cheeks") for i in regions()[r] if border()[i] < 1.0]
     assert (move[jaw] * down[jaw]).sum() / (8.0 * down[jaw] ** 2).sum() > 0.93
@@ -71,7 +71,7 @@ def test_light_that_changes_is_no_movement() -> None:
     picture, at = _before_a_wall(_spotted(4)), _at()
     across = np.linspace(0.6, 1.1, 640, dtype=np.float32)[None, :, None]
     registration = Registration(np.clip(picture * across, 0, 255), at, _EYES_PX)
-    found, _ = registration.find(np.clip(picture * across[:, ::-1], 0, 255), at)
+    found = registration.find(np.clip(picture * across[:, ::-1], 0, 255), at).points_px
     inside = [i for r in ("cheeks", "nose", "jaw") for i in regions()[r] if facing()[i] > 0.6]
     assert np.median(np.linalg.norm((found - at)[inside], axis=1)) < 0.3
 
