@@ -16,8 +16,9 @@ from torch import Tensor
 
 from animaface.robot.face.arkit import FRAME_RATE_HZ
 from animaface.selfmodel import newton
-from animaface.selfmodel.history import History, Response, along_skin, shifted
+from animaface.selfmodel.history import Response
 from animaface.selfmodel.objective import Objective, Targets
+from animaface.selfmodel.rollout import Gate, Memory
 
 Array = NDArray[np.float64]
 _DAMPING: Final = 0.02
@@ -26,8 +27,8 @@ _DAMPING: Final = 0.02
 _SHAKING: Final = 2e-8
 """mm^2 per squared (range / s^2)."""
 _TOO_FAST: Final = 0.05
-"""mm^2 per squared (range / s) above what the gate allows. Dearer, a face of few servos rather leaves its lips open than
-hurries (docs/calibration.md, bench4): what is too fast comes late by itself, and that is what has its price."""
+"""mm^2 per squared (range / s) above what the gate allows, and per square of so many times its acceleration: what is too fast
+comes late (rollout.Gate), and that has its own price. Ten times dearer, a face of four servos left its lips open rather than hurry."""
 
 _KEY_EVERY: Final = 4
 """Frames between the poses that a take begins with."""
@@ -54,7 +55,7 @@ class Solver:
         self.limits = objective.limits
         self._ties = torch.as_tensor(self.limits.ties(), dtype=torch.float32)
         self._free = torch.as_tensor(observed, dtype=torch.float32)
-        self._memory = Memory(response, objective.history)
+        self._gate, self._memory = Gate(self.limits), Memory(response, objective.history)
 
     def solve_poses(self, targets: Targets, start_u: Array, options: SolveOptions | None = None) -> Array:
         """[B, N] commands for settled poses from start_u[B, N], legal by CommandLimits."""
@@ -156,7 +157,7 @@ class Solver:
 
     def _frame_matrices(self, u: Tensor, targets: Targets) -> Tensor:
         b, t, n = u.shape
-        x = self._memory.inputs(u).reshape(b * t, -1)
+        x = self._memory.inputs(self._gate.passed(u)).reshape(b * t, -1)
         found = newton.frame_matrices(lambda x: self.objective.residuals(x, targets), x, self._free)
         return found.view(b, t, n, n)
 
@@ -176,11 +177,12 @@ class Solver:
     def take_loss(self, u: Tensor, targets: Targets, shake: Tensor | None = None) -> Tensor:
         """[B * T] of trajectories u[B, T, N]; `shake` [B, 1, N]: a disturbance under which lips must still meet."""
         b, t, n = u.shape
-        x = self._memory.inputs(u).reshape(b * t, -1)
+        passed = self._gate.passed(u)
+        x = self._memory.inputs(passed).reshape(b * t, -1)
         loss = self.objective.loss(u.reshape(b * t, n), x, targets, spoken=True)
         if shake is not None:
             sealed = torch.nonzero(targets.seal > 0.0)[:, 0]
-            x = self._memory.inputs(u + shake).reshape(b * t, -1)[sealed]
+            x = self._memory.inputs(passed + shake).reshape(b * t, -1)[sealed]
             loss = loss.index_add(0, sealed, self.objective.closure_loss(x, targets.pick(sealed)))
         return loss + self._motion_cost(u).reshape(b * t)
 
@@ -196,50 +198,3 @@ class Solver:
             most = torch.as_tensor(self.limits.acceleration_per_s2, dtype=u.dtype)
             cost = cost + _TOO_FAST * (torch.relu(bend.abs() / most - 0.9) ** 2).sum(dim=2)
         return cost
-
-
-class Memory:
-    """History.inputs of lag-compensated commands at 60 frames a second, differentiable, for batches of takes."""
-
-    def __init__(self, response: Response, history: History) -> None:
-        self._response, self._history = response, history
-        self._skin = [torch.tensor(row) for row in history.skin]
-        self._made: dict[int, tuple[Tensor, list[Tensor]]] = {}
-
-    def inputs(self, u: Tensor) -> Tensor:
-        """u[B, T, N] -> [B, T, F]."""
-        follow, slow = self.operators(u.shape[1], u.shape[2])
-        q = torch.einsum("nts,bsn->btn", follow, u)
-        parts = [q, *_plays(q, self._history.play)]
-        drawn = along_skin(q, self._skin)
-        parts += [drawn - torch.einsum("ts,bsn->btn", s, drawn) for s in slow]
-        return torch.cat(parts, dim=2)
-
-    def operators(self, frames: int, n: int) -> tuple[Tensor, list[Tensor]]:
-        """Lag and creep are linear in time: as matrices [N, T, T] and [T, T], made once per length."""
-        if frames not in self._made:
-            tick = 1.0 / FRAME_RATE_HZ
-            tau = self._response.tau_s
-            follow = np.empty((n, frames, frames))
-            for i in range(n):
-                early = shifted(np.eye(frames), np.full(frames, -tau[i] / tick))
-                follow[i] = Response(np.zeros(frames), np.full(frames, tau[i])).follow(early, tick)
-            slow = [
-                Response(np.zeros(frames), np.full(frames, s)).follow(np.eye(frames), tick)
-                for s in self._history.creep_s
-            ]
-            as_tensor = [torch.as_tensor(s, dtype=torch.float32) for s in slow]
-            self._made[frames] = torch.as_tensor(follow, dtype=torch.float32), as_tensor
-        return self._made[frames]
-
-
-def _plays(q: Tensor, radii: tuple[float, ...]) -> list[Tensor]:
-    """Where q[B, T, N] stands in each play, -1..1: one loop over time for all radii."""
-    if not radii:
-        return []
-    r = torch.tensor(radii, dtype=q.dtype).view(-1, 1, 1)
-    state, out = q[:, 0].expand(len(radii), -1, -1), []
-    for now in q.unbind(dim=1):
-        state = torch.minimum(torch.maximum(state, now - r), now + r)
-        out.append(now - state)
-    return list((torch.stack(out, dim=2) / r.unsqueeze(1)).unbind(dim=0))

@@ -49,7 +49,7 @@ class Weights:
     head: float = 0.15
     gap: float = 0.03
     spoken_gap: float = 0.8
-    closure: float = 3.0
+    closure: float = 1.0
     doubt: float = 0.05
     shrunk: float = 1.0
     effort: float = 0.005

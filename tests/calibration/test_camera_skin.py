@@ -141,6 +141,58 @@ def test_lips_reach_inwards_as_far_as_they_are_seen_to(inside: tuple[float, floa
         assert np.abs(thick - thin)[middle[3], 1].max() == pytest.approx(4.0)
 
 
+def test_an_edge_says_nothing_of_what_goes_along_it() -> None:
+    """Rims are moved across the mouth alone, the four landmarks of a corner go with the outermost, and where no lip's end
+    is seen the lip stays as thick as it was at rest."""
+    at = _at()
+    rims = LipRims(_mouth(at, (8.0, 6.0, 6.0)), at, _EYES_PX)
+    thought = at.copy()
+    thought[[61, 291]] += [[-6.0, -9.0], [6.0, -9.0]]
+    thought[LOWER] += [1.0, 12.0]
+    found = rims.placed(_mouth(thought, (8.0, 6.0, 6.0)), thought)
+    for ring in (UPPER, LOWER):
+        np.testing.assert_allclose(found[ring, 0], thought[ring, 0], atol=0.02)
+    for outer, inner in ((61, 78), (291, 308)):
+        np.testing.assert_allclose(found[inner] - at[inner], thought[outer] - at[outer], atol=1e-9)
+    plain, shifted = np.full((480, 640, 3), 1.0, np.float32) * _SKIN, at + [3.0, 5.0]
+    np.testing.assert_allclose(rims.placed(plain, shifted), shifted, atol=1e-9)
+
+
+@pytest.mark.parametrize("nod", [False, True], ids=["shifted and turned", "nodded"])
+def test_a_head_that_gave_way_is_no_movement_of_the_face(nod: bool) -> None:
+    """The whole face 2 px down and turned by a degree; or what lies in front moved farther, as the nose when a head nods."""
+    random = np.random.default_rng(2)
+    picture, at = _spotted(5), _at()
+    depth = (neutral_m()[:468, 2] - neutral_m()[:468, 2].mean()) * 1700.0
+    angle = np.radians(0.0 if nod else 1.0)
+    middle, turn = (
+        at.mean(axis=0),
+        np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]),
+    )
+    moved = (at - middle) @ turn.T + middle + ([0.0, 0.0] if nod else [0.5, 2.0])
+    moved[:, 1] += 0.025 * depth if nod else 0.0
+    new = _warped(picture, at, moved) + random.normal(0, 1.0, picture.shape).astype(np.float32)
+    found = Registration(picture, at, _EYES_PX).find(new, at)
+    skull = [10, 109, 338, 103, 332, 6, 197]
+    assert np.abs(found.head_px - (moved - at))[skull].max() < 0.35
+    front = [1, 4, 5, 50, 280, 17, 152]
+    left = np.linalg.norm((found.points_px - found.head_px - at)[front], axis=1)
+    assert left.max() < 0.35 * np.linalg.norm((moved - at)[front], axis=1).max()
+
+
+def _warped(picture: Image, at: Array, moved: Array) -> Image:
+    """The picture bent so that points at[n, 2] lie where moved[n, 2] are, by what the nearest of them say."""
+    y, x = np.mgrid[0:480, 0:640].astype(np.float64)
+    grid = np.stack([x.ravel(), y.ravel()], axis=1)
+    weight = np.exp(-((grid[:, None] - moved[None]) ** 2).sum(axis=2) / (2 * 12.0**2)) + 1e-12
+    back = (weight @ (at - moved)) / weight.sum(axis=1, keepdims=True)
+    source = (grid + back).reshape(480, 640, 2).astype(np.float32)
+    out: Image = cv2.remap(
+        picture, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return out
+
+
 def test_contrast_radius_of_nothing_leaves_colour_alone() -> None:
     """The first look: freckles that are only darker are not seen."""
     gray = np.repeat(np.random.default_rng(1).uniform(60, 200, (60, 80, 1)), 3, axis=2).astype(np.float32)

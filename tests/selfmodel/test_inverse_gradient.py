@@ -14,11 +14,12 @@ from animaface.selfmodel.distill import DistilledInverse, DistillOptions, HandPa
 from animaface.selfmodel.export import export_inverse, export_self_model, import_self_model, parity
 from animaface.selfmodel.expressions import random_expressions, spoken_take
 from animaface.selfmodel.history import History, Response
-from animaface.selfmodel.inverse import Memory, SolveOptions, Solver
+from animaface.selfmodel.inverse import SolveOptions, Solver
 from animaface.selfmodel.limits import CommandLimits
 from animaface.selfmodel.objective import Objective
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
+from animaface.selfmodel.rollout import Memory
 from animaface.selfmodel.runtime import FaceInverse
 from animaface.selfmodel.train import TrainOptions, train_self_model
 from animaface.selfmodel.window import N_WINDOW
