@@ -21,7 +21,7 @@ from animaface.robot.face.arkit import (
     mirrored,
     shape_indices,
 )
-from animaface.robot.face.facial_actions import EXPRESSIVE, PROTOTYPES, shapes_of
+from animaface.robot.face.facial_actions import EXPRESSIVE, PROTOTYPES, SNEER_PARTS, SNEER_WAITS, shapes_of
 
 Array = NDArray[np.float64]
 
@@ -191,8 +191,8 @@ def _seal_where_closed(values: Array, time_s: Array, phones: list[tuple[str, flo
             w = _ramp(time_s, start, 0.03) * (1.0 - _ramp(time_s, end, 0.03))
             values[:, close] += w * (values[:, jaw] - values[:, close])
             values[:, _PARTING] *= (1.0 - w)[:, None]
-            values[:, _SNEER] *= (1.0 - 0.8 * w)[:, None]
-            values[:, chin] = np.maximum(values[:, chin], w * values[:, _SNEER].sum(axis=1))
+            values[:, _SNEER] *= (1.0 - SNEER_WAITS * w)[:, None]
+            values[:, chin] = np.maximum(values[:, chin], SNEER_PARTS * w * values[:, _SNEER].sum(axis=1))
 
 
 def _living(random: np.random.Generator, time_s: Array) -> Array:

@@ -20,6 +20,7 @@ from animaface.robot.face.arkit import (
     N_SHAPES,
     shape_indices,
 )
+from animaface.robot.face.facial_actions import SNEER_PARTS, SNEER_WAITS
 from animaface.robot.face.gaze import LOOK_INDEX, look_shapes
 from animaface.speech.emotion import EmotionFrames
 from animaface.speech.life import LifeFrames
@@ -57,7 +58,12 @@ TOTAL_BUDGET: Final = 1.3
 _LIMIT = _row(**SPEECH_BUDGET)
 _IS_LIPS = np.isin(np.arange(N_SHAPES), np.concatenate([OPENERS, CLOSERS]))
 _IN_ROOM = _row(
-    jawOpen=1.0, mouthUpperUp=1.0, mouthLowerDown=1.0, mouthFunnel=1.0, mouthShrugUpper=1.0, noseSneer=0.78
+    jawOpen=1.0,
+    mouthUpperUp=1.0,
+    mouthLowerDown=1.0,
+    mouthFunnel=1.0,
+    mouthShrugUpper=1.0,
+    noseSneer=SNEER_WAITS,
 )
 """Share of an expression that waits until speech opens the lips."""
 _YIELDING = _row(mouthPress=0.9, mouthRoll=0.9, mouthShrugLower=0.5, mouthClose=0.9)
@@ -71,9 +77,6 @@ SEALED: Final = 0.03
 _OPEN = 0.22
 _PARTED = 0.12
 """From so much opening on, an expression may part the lips further as far as it likes."""
-_SNEER_PARTS = 1.05
-"""Parting of the lips by noseSneer of one side, in mouthShrugLower that takes it back (measured on our rig;
-mouthClose would not: it undoes the jaw and nothing else)."""
 _HEAD_LIMIT_RAD = 0.45
 
 
@@ -112,7 +115,7 @@ def mix(speech: Array, touch: Array, pause: Array, mood: EmotionFrames, life: Li
     felt = _bounded(mood.shapes + mood.spoken * (spoken * (1.0 - pause))[:, None])
     shapes = _with_lip_priority(felt, speech, opening, room, pause)
     face += shapes * (1.0 - _bounded(face))
-    needed = (1.0 - room) * _SNEER_PARTS * (shapes[:, _SNEER[0]] + shapes[:, _SNEER[1]])
+    needed = (1.0 - room) * SNEER_PARTS * (shapes[:, _SNEER[0]] + shapes[:, _SNEER[1]])
     face[:, _SHRUG] = np.maximum(face[:, _SHRUG], needed)
     if life.brow.any():
         _brows(face, life.brow)

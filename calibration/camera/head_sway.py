@@ -44,10 +44,9 @@ class HeadSway:
         for _ in range(_ITERATIONS):
             moved_px = np.einsum("pak,k->pa", self._pixels_move, way).astype(np.float32)
             error, weight, _ = self._template.compared(seen, moved_px)
-            pull = np.einsum("pck,pc->k", j, weight * error) - _RIDGE * way
-            way = way + np.linalg.solve(
-                np.einsum("pck,pc,pcl->kl", j, weight, j, optimize=True) + _RIDGE * np.eye(_WAYS), pull
-            )
+            weighted = j * weight[:, :, None]
+            pull = np.einsum("pck,pc->k", weighted, error) - _RIDGE * way
+            way = way + np.linalg.solve(np.einsum("pck,pcl->kl", weighted, j) + _RIDGE * np.eye(_WAYS), pull)
         return np.asarray(np.einsum("pak,k->pa", self._mesh_moves, way))
 
 

@@ -136,7 +136,8 @@ class _Level:
         of the lids where they were seen and the skull where it was. The hot path of a session in front of a camera.
 
         Outliers count less than Gauss and Newton's matrix takes them for, so its steps are too short: each begins where
-        the last one was heading (Y. Nesterov, A method of solving a convex programming problem, 1983)."""
+        the last one was heading (Y. Nesterov, A method of solving a convex programming problem, 1983).
+        Nothing here wakes the threads of BLAS: beside another busy program they would wait for each other, three times as long."""
         step, template = self.step, self._template
         found, last, pull = move_px, move_px, np.empty((N_VERTICES, 2))
         for _ in range(step.iterations):
@@ -147,7 +148,7 @@ class _Level:
                 pull[:, axis] = self._to_corners @ np.einsum("pc,pc->p", slope, error)
             held = self._rim_weight @ (rims_px - d).ravel() - self._stiff @ (d - head_px).ravel()
             force = (pull.ravel() + held).astype(np.float32)
-            last, found = found, d + (self._inverse @ force).reshape(-1, 2)
+            last, found = found, d + np.einsum("ij,j->i", self._inverse, force).reshape(-1, 2)
         return found, float((weight * square).mean())
 
 

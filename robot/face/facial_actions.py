@@ -48,6 +48,13 @@ ACTION_UNITS: Final[dict[str, dict[str, float]]] = {
 """AU -> amounts of ARKit shapes at its full strength. L: the subject's left side alone."""
 
 
+SNEER_WAITS: Final = 0.78
+"""Share of a wrinkled nose that waits while lips are sealed: it lifts the upper lip."""
+SNEER_PARTS: Final = 1.05
+"""Parting of sealed lips by the noseSneer of one side, in mouthShrugLower that takes it back (measured on our rig; mouthClose
+would not: it undoes the jaw and nothing else)."""
+
+
 def shapes_of(actions: Mapping[str, float]) -> NDArray[np.float64]:
     """[52] ARKit shapes of AU -> strength, not clipped."""
     shapes = np.zeros(N_SHAPES)

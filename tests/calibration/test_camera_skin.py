@@ -154,7 +154,7 @@ def test_an_edge_says_nothing_of_what_goes_along_it() -> None:
         np.testing.assert_allclose(found[ring, 0], thought[ring, 0], atol=0.02)
     for outer, inner in ((61, 78), (291, 308)):
         np.testing.assert_allclose(found[inner] - at[inner], thought[outer] - at[outer], atol=1e-9)
-    plain, shifted = np.full((480, 640, 3), 1.0, np.float32) * _SKIN, at + [3.0, 5.0]
+    plain, shifted = np.full((480, 640, 3), 1.0, np.float32) * _SKIN, at + np.array([3.0, 5.0])
     np.testing.assert_allclose(rims.placed(plain, shifted), shifted, atol=1e-9)
 
 
