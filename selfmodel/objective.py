@@ -97,7 +97,8 @@ class Objective:
         self.chol = torch.as_tensor(chol * _MM, dtype=torch.float32)
         lips = [3 * i + axis for pair in LIP_GAP_PAIRS for i in pair for axis in range(3)]
         self._lip_basis, self._lip_mean = model.basis[:, lips].clone(), model.mean[lips].clone()
-        self._sealed = torch.as_tensor(_pair_gaps(neutral_m[None])[0], dtype=torch.float32)
+        self._depth = model.sees_depth
+        self._sealed = torch.as_tensor(self._pair_gaps(neutral_m[None])[0], dtype=torch.float32)
         self._neutral = torch.as_tensor(limits.neutral_u, dtype=torch.float32)
         self._skin = [torch.tensor(row) for row in history.skin]
         self._rows = torch.as_tensor(limits.rows, dtype=torch.float32)
@@ -117,7 +118,7 @@ class Objective:
         rest = (pack(self._rest_m[None], np.zeros((1, 3))) - self._mean) @ self._into
         near = 1.0 / (1.0 + ((point - rest) ** 2).sum(axis=1, keepdims=True) / NEAR_REST_MM2)
         point = point + near * (self._at_rest.double().numpy() - rest)
-        gap = _pair_gaps(landmarks_m)
+        gap = self._pair_gaps(landmarks_m)
         meant = np.zeros(len(y)) if seal is None else seal
         closed = meant * (gap - self._sealed.numpy() < _SEALED_BELOW_M).all(axis=1)
         return Targets(*(torch.as_tensor(a, dtype=torch.float32) for a in (point, gap, closed, floor)))
@@ -161,9 +162,18 @@ class Objective:
         return self.weights.closure * t.seal * (torch.relu(gap * _MM - 0.1) ** 2).mean(dim=1)
 
     def gaps_m(self, coefficients: Tensor) -> Tensor:
-        """[B, 3] distances of the lip pairs, m; a jaw that slides sideways opens no gap."""
-        p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)[..., 1:]
-        return ((p[:, :, 0] - p[:, :, 1]) ** 2).sum(dim=2).add(1e-10).sqrt()
+        """[B, 3] openings of the lip pairs, m; a jaw that slides sideways opens none. Without depth, how far the upper lip is above
+        the lower one: beside depth that the eye guessed at rest, a small opening would hardly count."""
+        p = (coefficients @ self._lip_basis + self._lip_mean).view(-1, len(LIP_GAP_PAIRS), 2, 3)
+        apart = p[:, :, 0] - p[:, :, 1]
+        opening: Tensor = (apart[..., 1:] ** 2).sum(dim=2).add(1e-10).sqrt() if self._depth else apart[..., 1]
+        return opening
+
+    def _pair_gaps(self, landmarks_m: Array) -> Array:
+        """[B, 3] the same of landmarks [B, 478, 3]."""
+        up, low = [u for u, _ in LIP_GAP_PAIRS], [b for _, b in LIP_GAP_PAIRS]
+        apart = landmarks_m[:, up] - landmarks_m[:, low]
+        return np.asarray(np.linalg.norm(apart[..., 1:], axis=2) if self._depth else apart[..., 1])
 
     def creep_left(self) -> list[float]:
         """Per creep of the history: the share of a move that is still to come when a pose has been held."""
@@ -179,11 +189,6 @@ class Objective:
         c = self.model(inputs)
         square = ((c @ self.chol - t.point) ** 2).sum(dim=1) + t.floor
         return torch.relu(square).sqrt()
-
-
-def _pair_gaps(landmarks_m: Array) -> Array:
-    up, low = [u for u, _ in LIP_GAP_PAIRS], [b for _, b in LIP_GAP_PAIRS]
-    return np.asarray(np.linalg.norm((landmarks_m[:, up] - landmarks_m[:, low])[..., 1:], axis=2))
 
 
 def _output_weights(w: Weights) -> Array:

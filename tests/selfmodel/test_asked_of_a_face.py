@@ -6,9 +6,12 @@ import torch
 
 from animaface.robot.face.arkit import ARKIT_INDEX, N_CHANNELS, shape_indices
 from animaface.robot.face.facial_actions import EXPRESSIVE, PROTOTYPES, shapes_of
-from animaface.robot.face.landmarks import N_LANDMARKS
+from animaface.robot.face.landmarks import LIP_GAP_PAIRS, N_LANDMARKS
 from animaface.selfmodel.expressions import EMOTIONS, shapes_alone, spoken_take
+from animaface.selfmodel.history import History
+from animaface.selfmodel.limits import CommandLimits
 from animaface.selfmodel.network import SelfModel, Shape
+from animaface.selfmodel.objective import Objective
 from animaface.selfmodel.retarget import Retarget
 from animaface.selfmodel.rig import default_rig
 
@@ -59,3 +62,22 @@ def test_an_eye_without_depth_is_not_asked_for_depth() -> None:
     basis[0, 17, 2] = 0.05
     model.basis[:, : 3 * N_LANDMARKS] = basis.flatten(1)
     assert model.sees_depth
+
+
+def test_lips_open_as_far_as_an_eye_without_depth_sees_them_part() -> None:
+    """Guessed at rest, the lips lie .8 mm behind each other: an opening of 1.5 mm is 1.5 mm all the same."""
+    rest = default_rig().neutral_m.copy()
+    up, low = (list(pair) for pair in zip(*LIP_GAP_PAIRS, strict=True))
+    rest[low] = rest[up] - [0.0, 0.0, 0.0008]
+    apart = rest.copy()
+    apart[low, 1] -= 0.0015
+    model = SelfModel(Shape(n_actuators=1, n_plays=0, n_creeps=0, n_blocks=1))
+    model.basis[:, : 3 * N_LANDMARKS : 3] = 0.1
+    opened = {}
+    for depth in (False, True):
+        model.basis[:, 2 : 3 * N_LANDMARKS : 3] = 0.1 * depth
+        judge = Objective(model, History((), ()), CommandLimits(np.array([0.5])), rest)
+        gap = judge.targets(np.stack([rest, apart]), np.zeros((2, 3))).gap.double().numpy()
+        opened[depth] = float((gap[1] - gap[0]).mean())
+    assert opened[False] == pytest.approx(0.0015, abs=1e-6)
+    assert opened[True] == pytest.approx(0.0009, abs=1e-5)
