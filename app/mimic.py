@@ -129,6 +129,7 @@ class _Frames:
         self._next_s = 0.0
 
     def push(self, time_s: float, values: Array) -> None:
+        """What was seen at time_s, values [55]; the frames that are due by then go to the motors."""
         if self._last is None:
             self._next_s = time_s
         else:

@@ -342,6 +342,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """SafeLoader that refuses a doubled key and names its line."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See SafeLoader. Raises yaml.YAMLError for a key that stands twice."""
         seen: dict[str, int] = {}
         for key_node, _ in node.value:
             key = str(key_node.value)

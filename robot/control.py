@@ -67,11 +67,13 @@ class _Histogram:
         self.max_s = 0.0
 
     def add(self, seconds: float) -> None:
+        """Count one."""
         self._counts[min(int(max(seconds, 0.0) / _BIN_S), _BINS - 1)] += 1
         if seconds > self.max_s:
             self.max_s = seconds
 
     def quantile(self, q: float) -> float:
+        """The duration (s) that a share q of all stays below; 0 of none."""
         total = int(self._counts.sum())
         if not total:
             return 0.0

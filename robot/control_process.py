@@ -320,11 +320,13 @@ class _News:
         self._events: dict[str, deque[dict[str, Any]]] = {}
 
     def put(self, event: dict[str, Any]) -> None:
+        """One more, for whoever waits for its kind."""
         with self._changed:
             self._events.setdefault(event["event"], deque()).append(event)
             self._changed.notify_all()
 
     def forget(self, kind: str) -> None:
+        """Those of a kind that came and were not fetched."""
         with self._changed:
             self._events.pop(kind, None)
 

@@ -37,6 +37,7 @@ class _AsLandmarks(nn.Module):
         self.model = model
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """inputs[B, F] -> landmarks [B, 478, 3] m, head [B, 3] rad, how far the members stand apart [B, 478] m."""
         members = self.model.members(inputs) * self.model.scale
         mean = members.mean(dim=0)
         y = self.model.decode(mean)

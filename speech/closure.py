@@ -80,6 +80,7 @@ class _Envelope:
         self._level = 0.0
 
     def step(self, evidence: float) -> float:
+        """0..1, one frame further."""
         self._height = max(evidence, self._height * self._kept)
         doubt = max(self._doubt, self._fading_doubt * self._height)
         certain = max(self._certain, self._fading_certain * self._height)

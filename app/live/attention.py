@@ -162,6 +162,7 @@ class _Ease:
         self._comes_s, self._goes_s, self._level = comes_s, goes_s, 0.0
 
     def advance(self, on: bool, dt_s: float) -> float:
+        """0..1 after dt_s more of it."""
         step = dt_s / self._comes_s if on else -dt_s / self._goes_s
         self._level = min(1.0, max(0.0, self._level + step))
         return self._level * self._level * (3.0 - 2.0 * self._level)

@@ -212,6 +212,7 @@ class _Baselines:
         self._neutral = {s: i[corpus.label[i] == 0] for s, i in rows.items()}
 
     def draw(self, row: int) -> tuple[Array, float]:
+        """(baseline, how much is known of it) for the speaker of a row."""
         c, rng = self._c, self._rng
         if rng.random() <= 0.3:
             return self._population, 0.0

@@ -46,10 +46,12 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Its name, to be named as an input."""
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
     def add(self, op: str, inputs: list[str], *outputs: str, **settings: Any) -> str:
+        """Name of the first output of a node more."""
         self.nodes.append(helper.make_node(op, inputs, list(outputs), **settings))
         return outputs[0]
 
