@@ -8,6 +8,7 @@ from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor
 from torch.nn.functional import silu
 
+from animaface.selfmodel.linear import solve_positive
 from animaface.selfmodel.network import SelfModel
 
 OF_MEMBER: Final = ("w1", "b1", "w2", "b2", "w3")
@@ -85,7 +86,7 @@ def condensed(folded: dict[str, Tensor], f: Tensor) -> dict[str, Tensor]:
         for m in range(members):
             x = torch.cat([hidden[m], f, one], dim=2).double()
             gram = x.transpose(1, 2) @ x + _RIDGE * poses * torch.eye(x.shape[2])
-            change = torch.linalg.solve(gram, x.transpose(1, 2) @ wanted[m])
+            change = solve_positive(gram, x.transpose(1, 2) @ wanted[m])
             left = ((x @ change - wanted[m]) ** 2).sum(dim=(1, 2)).float()
             for r in torch.nonzero(left < best)[:, 0].tolist():
                 best[r] = left[r]

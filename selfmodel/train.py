@@ -22,6 +22,7 @@ from torch import Tensor
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import N_LANDMARKS
 from animaface.selfmodel.history import History
+from animaface.selfmodel.linear import solve_positive
 from animaface.selfmodel.network import N_OUTPUTS, SelfModel, Shape, blocks, pack
 
 Array = NDArray[np.float64]
@@ -164,7 +165,7 @@ def _solve_linear(model: SelfModel, x: Tensor, target: Tensor, ridge: float) -> 
     penalty = ridge * n * torch.eye(width + 1, dtype=f.dtype)
     penalty[-1, -1] = 0.0
     y = target.double().view(n, blocks_, -1).transpose(0, 1)
-    found = torch.linalg.solve(f.transpose(1, 2) @ f + penalty, f.transpose(1, 2) @ y)
+    found = solve_positive(f.transpose(1, 2) @ f + penalty, f.transpose(1, 2) @ y)
     model.linear.copy_(found[:, :-1])
     model.bias.copy_(found[:, -1:])
 

@@ -28,10 +28,11 @@ from animaface.calibration.camera.skin_mesh import (
     held_along_mouth,
     lid_stiffness,
     mouth_rim,
+    open_triangles,
     stiffness,
 )
 from animaface.calibration.camera.template import Index, Template
-from animaface.robot.face.landmarks import INTEROCULAR_M, N_VERTICES, regions
+from animaface.robot.face.landmarks import INTEROCULAR_M, N_VERTICES, lip_rings, regions
 
 Array = NDArray[np.float64]
 
@@ -64,6 +65,8 @@ _UPPER_GROUND: Final = (0.07, 0.04)
 the corners. Its border shows nothing of what goes along it."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
+_LARGE, _TURNED = 2.0, -0.1
+"""px^2 from which on a triangle is looked at, where the eyes are EYES_PX apart; turned over by this share of it, it is folded."""
 _REACH: Final = 0.7
 """So much beside the face at rest, in distances of the eyes, is looked at: more than a jaw drops."""
 STEPS: Final = (
@@ -78,11 +81,13 @@ _UPPER_LIP: Final = list(regions()["upper_lip"])
 
 @dataclass(frozen=True)
 class Found:
-    """points_px [468, 2]; head_px [468, 2], the part of their movement that is the head's; misfit: 0 perfect."""
+    """points_px [468, 2]; head_px [468, 2], the part of their movement that is the head's; misfit: 0 perfect; folds: triangles
+    of skin that lie the wrong way round."""
 
     points_px: Array
     head_px: Array
     misfit: float
+    folds: int
 
 
 class Registration:
@@ -104,6 +109,9 @@ class Registration:
         self._finest = finest = max(self._levels, key=lambda level: level.step.scale).step
         seen = Colours.of(face, finest.scale).seen(finest.contrast_px)
         self._sway = HeadSway(seen, home_px, finest.scale, INTEROCULAR_M / eyes_px)
+        turns = _turns(rest_px, outside := _outside_of_lips())
+        large = np.abs(turns) > _LARGE * (eyes_px / EYES_PX) ** 2
+        self._outside, self._way = outside[large], 1.0 / turns[large]
 
     def find(self, picture: Image, start_px: Array) -> Found:
         """Where the skin is in a picture RGB [h, w, 3], from what the network saw, start_px [468, 2]."""
@@ -115,7 +123,9 @@ class Registration:
         for level in self._levels:
             found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims, head)
         points_px = self._lips.placed(face, self.rest_px - self._low + found) + self._low
-        return Found(points_px, head, misfit)
+        return Found(
+            points_px, head, misfit, int((_turns(points_px, self._outside) * self._way < _TURNED).sum())
+        )
 
 
 class _Level:
@@ -150,6 +160,19 @@ class _Level:
             force = (pull.ravel() + held).astype(np.float32)
             last, found = found, d + np.einsum("ij,j->i", self._inverse, force).reshape(-1, 2)
         return found, float((weight * square).mean())
+
+
+def _outside_of_lips() -> Index:
+    """[K, 3] triangles but those of the lips, which roll in and out."""
+    within = [ring[1:].ravel() for ring in lip_rings()]
+    return open_triangles()[~np.isin(open_triangles(), np.concatenate(within)).any(axis=1)]
+
+
+def _turns(points_px: Array, triangles: Index) -> Array:
+    """[K] twice the areas of triangles [K, 3], signed by which way round their corners lie."""
+    a, b, c = (points_px[triangles[:, k]] for k in range(3))
+    u, v = b - a, c - a
+    return np.asarray(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
 
 
 def _hessian(t: Template) -> Array:

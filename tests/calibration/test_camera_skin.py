@@ -180,6 +180,22 @@ def test_a_head_that_gave_way_is_no_movement_of_the_face(nod: bool) -> None:
     assert left.max() < 0.35 * np.linalg.norm((moved - at)[front], axis=1).max()
 
 
+def test_skin_that_lies_over_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None where the face was found; many where the chin was taken for the upper lip."""
+    picture, at = _spotted(6), _at()
+    registration = Registration(picture, at, _EYES_PX)
+    assert registration.find(picture, at).folds == 0
+    chin = [152, 175, 199, 200, 18, 83, 313, 148, 377]
+
+    def astray(face: Image, found_px: Array) -> Array:
+        out = found_px.copy()
+        out[chin, 1] -= 60.0
+        return out
+
+    monkeypatch.setattr(registration._lips, "placed", astray)
+    assert registration.find(picture, at).folds > 4
+
+
 def _warped(picture: Image, at: Array, moved: Array) -> Image:
     """The picture bent so that points at[n, 2] lie where moved[n, 2] are, by what the nearest of them say."""
     y, x = np.mgrid[0:480, 0:640].astype(np.float64)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from animaface.robot.face.errors import InputError
 from animaface.robot.face.landmarks import neutral_m, regions
 from animaface.selfmodel.history import History, Response
+from animaface.selfmodel.linear import solve_positive
 from animaface.selfmodel.score import constant_face, linear_model, nearest_neighbour, score
 from animaface.selfmodel.skin import skin_curves
 from animaface.selfmodel.train import TrainOptions, train_self_model
@@ -144,3 +146,18 @@ def test_what_creeps_is_the_skin_and_not_the_command() -> None:
     crept = history.inputs(still)[110, N:]
     assert abs(crept[1]) < 0.06
     assert crept[0] > 0.2
+
+
+def test_training_survives_a_program_that_chose_its_threads() -> None:
+    """Twelve systems of 200 after torch.set_num_threads, where torch's own batched LU breaks off (2.13, CPU)."""
+    before = torch.get_num_threads()
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(12, 200, 200, dtype=torch.float64, generator=generator)
+    a = a @ a.transpose(1, 2) + torch.eye(200, dtype=torch.float64)
+    right = torch.randn(12, 200, 24, dtype=torch.float64, generator=generator)
+    try:
+        torch.set_num_threads(2)
+        found = solve_positive(a, right)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(a @ found, right, atol=1e-8, rtol=0.0)
