@@ -300,7 +300,7 @@ def _go_on(
         moved, out = _leaky(net, net.raw(w), w[:, 0])
         moved = moved.view(len(chosen), _TAKE_FRAMES, -1)
         disturbed = shake * torch.randn((len(chosen), 1, moved.shape[2]), generator=generator) * net.observed
-        per_frame = solver.take_loss(moved, joined, disturbed).view(len(chosen), -1)[
+        per_frame = solver.take_loss(moved, joined, disturbed, gated=True).view(len(chosen), -1)[
             :, 12:
         ]  # memory has warmed up
         loss = loss + per_frame.mean() + out

@@ -26,9 +26,11 @@ _DAMPING: Final = 0.02
 
 _SHAKING: Final = 2e-8
 """mm^2 per squared (range / s^2)."""
-_TOO_FAST: Final = 0.05
-"""mm^2 per squared (range / s) above what the gate allows, and per square of so many times its acceleration: what is too fast
-comes late (rollout.Gate), and that has its own price. Ten times dearer, a face of four servos left its lips open rather than hurry."""
+_TOO_FAST: Final = 0.5
+"""mm^2 per squared (range / s) above what the gate allows, and per square of so many times its acceleration."""
+_HURRY: Final = 0.05
+"""The same where takes pass through the gate: what is too fast comes late there, and that has its own price. Ten times dearer, a face
+of four servos left its lips open rather than hurry."""
 
 _KEY_EVERY: Final = 4
 """Frames between the poses that a take begins with."""
@@ -157,7 +159,7 @@ class Solver:
 
     def _frame_matrices(self, u: Tensor, targets: Targets) -> Tensor:
         b, t, n = u.shape
-        x = self._memory.inputs(self._gate.passed(u)).reshape(b * t, -1)
+        x = self._memory.inputs(u).reshape(b * t, -1)
         found = newton.frame_matrices(lambda x: self.objective.residuals(x, targets), x, self._free)
         return found.view(b, t, n, n)
 
@@ -174,27 +176,31 @@ class Solver:
 
         return product
 
-    def take_loss(self, u: Tensor, targets: Targets, shake: Tensor | None = None) -> Tensor:
-        """[B * T] of trajectories u[B, T, N]; `shake` [B, 1, N]: a disturbance under which lips must still meet."""
+    def take_loss(
+        self, u: Tensor, targets: Targets, shake: Tensor | None = None, *, gated: bool = False
+    ) -> Tensor:
+        """[B * T] of trajectories u[B, T, N]; `shake` [B, 1, N]: a disturbance under which lips must still meet; gated: what
+        the robot's gate holds back comes late. (A network learns well through it; whole takes, solved by second
+        derivatives that know nothing of a gate, end four times as far from what a face had performed.)"""
         b, t, n = u.shape
-        passed = self._gate.passed(u)
+        passed = self._gate.passed(u) if gated else u
         x = self._memory.inputs(passed).reshape(b * t, -1)
         loss = self.objective.loss(u.reshape(b * t, n), x, targets, spoken=True)
         if shake is not None:
             sealed = torch.nonzero(targets.seal > 0.0)[:, 0]
             x = self._memory.inputs(passed + shake).reshape(b * t, -1)[sealed]
             loss = loss.index_add(0, sealed, self.objective.closure_loss(x, targets.pick(sealed)))
-        return loss + self._motion_cost(u).reshape(b * t)
+        return loss + self._motion_cost(u, _HURRY if gated else _TOO_FAST).reshape(b * t)
 
-    def _motion_cost(self, u: Tensor) -> Tensor:
+    def _motion_cost(self, u: Tensor, too_fast: float = _TOO_FAST) -> Tensor:
         """[B, T] of moving faster than the gate will allow, and a little for shaking."""
         speed = torch.diff(u, dim=1, prepend=u[:, :1]) * FRAME_RATE_HZ
         bend = torch.diff(speed, dim=1, prepend=speed[:, :1]) * FRAME_RATE_HZ
         cost = _SHAKING * (bend**2).sum(dim=2)
         if len(self.limits.speed_per_s):
             most = torch.as_tensor(0.9 * self.limits.speed_per_s, dtype=u.dtype)
-            cost = cost + _TOO_FAST * (torch.relu(speed.abs() - most) ** 2).sum(dim=2)
+            cost = cost + too_fast * (torch.relu(speed.abs() - most) ** 2).sum(dim=2)
         if len(self.limits.acceleration_per_s2):
             most = torch.as_tensor(self.limits.acceleration_per_s2, dtype=u.dtype)
-            cost = cost + _TOO_FAST * (torch.relu(bend.abs() / most - 0.9) ** 2).sum(dim=2)
+            cost = cost + too_fast * (torch.relu(bend.abs() / most - 0.9) ** 2).sum(dim=2)
         return cost

@@ -23,7 +23,7 @@ _COLOUR: Final = 0.03
 """A difference of colour shares that counts as one: twenty times the noise of a small camera."""
 _CONTRAST: Final = 1.5
 CHANNELS: Final = 3
-OUTLIER: Final = np.array([1.0, 2.0, 2.0])
+OUTLIER: Final = np.array([1.0, 2.0, 2.0], dtype=np.float32)
 """Differences of the channels that count half."""
 
 

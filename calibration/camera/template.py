@@ -17,7 +17,6 @@ Index = NDArray[np.int64]
 Counting = Callable[[Index, Array], Array]
 """How much a pixel counts [P], by the corners [P, 3] of its triangle and their shares [P, 3]."""
 
-_OUTLIER: Final = OUTLIER.astype(np.float32)
 _ROW: Final = 512
 _MOST_PIXELS: Final = 16_384
 """A finer picture than that is looked at in every second pixel: they say much the same, and cost the time."""
@@ -61,7 +60,7 @@ class Template:
         at = moved_px * np.float32(self.scale)
         at += self.pixels
         error = self.values - _sampled(seen, at)
-        square: Image = np.square(error / _OUTLIER)
+        square: Image = np.square(error / OUTLIER)
         weight: Image = self.counts / (np.float32(1.0) + square)
         return error, weight, square
 
