@@ -74,7 +74,7 @@ STEPS: Final = (
     Step(0.5, 2.0, 0.003, 0.01, 8, 0.8),
     Step(1.0, 3.0, 0.003, 0.01, 10, 0.8),
 )
-"""First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were; a leap there can
+"""From coarse to fine. First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were; a leap there can
 end at the wrong one, so less is carried on."""
 _UPPER_LIP: Final = list(regions()["upper_lip"])
 
@@ -105,10 +105,10 @@ class Registration:
         self._lids = LidRims(face, home_px, eyes_px)
         self._lips = LipRims(face, home_px, eyes_px)
         size = EYES_PX / eyes_px
-        self._levels = [_Level(face, home_px, replace(step, scale=step.scale * size)) for step in steps]
-        self._finest = finest = max(self._levels, key=lambda level: level.step.scale).step
-        seen = Colours.of(face, finest.scale).seen(finest.contrast_px)
-        self._sway = HeadSway(seen, home_px, finest.scale, INTEROCULAR_M / eyes_px)
+        self._steps = [replace(step, scale=step.scale * size) for step in steps]
+        seen = self._seen(face)
+        self._levels = [_Level(s, home_px, step) for s, step in zip(seen, self._steps, strict=True)]
+        self._sway = HeadSway(seen[-1], home_px, self._steps[-1].scale, INTEROCULAR_M / eyes_px)
         turns = _turns(rest_px, outside := _outside_of_lips())
         large = np.abs(turns) > _LARGE * (eyes_px / EYES_PX) ** 2
         self._outside, self._way = outside[large], 1.0 / turns[large]
@@ -118,20 +118,24 @@ class Registration:
         face = picture[self._part]
         rims = self._lids.moves_px(face)
         found, misfit = start_px - self.rest_px, 1.0
-        sizes = {scale: Colours.of(face, scale) for scale in {level.step.scale for level in self._levels}}
-        head = self._sway.find(sizes[self._finest.scale].seen(self._finest.contrast_px))
-        for level in self._levels:
-            found, misfit = level.fit(sizes[level.step.scale].seen(level.step.contrast_px), found, rims, head)
+        seen = self._seen(face)
+        head = self._sway.find(seen[-1])
+        for level, s in zip(self._levels, seen, strict=True):
+            found, misfit = level.fit(s, found, rims, head)
         points_px = self._lips.placed(face, self.rest_px - self._low + found) + self._low
         return Found(
             points_px, head, misfit, int((_turns(points_px, self._outside) * self._way < _TURNED).sum())
         )
 
+    def _seen(self, face: Image) -> list[Image]:
+        """What each step sees of a picture, the finest last."""
+        sizes = {scale: Colours.of(face, scale) for scale in {step.scale for step in self._steps}}
+        return [sizes[step.scale].seen(step.contrast_px) for step in self._steps]
+
 
 class _Level:
-    def __init__(self, reference: Image, rest_px: Array, step: Step) -> None:
+    def __init__(self, image: Image, rest_px: Array, step: Step) -> None:
         self.step = step
-        image = Colours.of(reference, step.scale).seen(step.contrast_px)
         self._template = t = Template.of(image, rest_px, step.scale, _counting)
         self._of_corners = t.interpolation()
         self._to_corners = self._of_corners.T.tocsr()

@@ -14,6 +14,7 @@ from animaface.robot.face.landmarks import (
     INNER_LOWER,
     INNER_UPPER,
     N_VERTICES,
+    lip_rings,
     mirror_index,
     neutral_m,
     regions,
@@ -42,7 +43,6 @@ LID_PAIRS: Final = np.array([
 _NOSE_BRIDGE: Final = 6
 CANTHI: Final = np.array([[33, 133], [362, 263]])
 """Landmarks of the corners of the eyes, the subject's right eye first."""
-_MOUTH_ENDS: Final = (61, 291)
 _LIP_STIFF: Final = 10.0
 """Lips are thick: they are pulled along, not apart."""
 
@@ -93,9 +93,8 @@ def facing() -> Array:
 def lid_axes(points_px: Array) -> Array:
     """[14, 2] unit vectors across the eye, downwards, one for each of LID_PAIRS, of points [468, 2] px."""
     out = np.zeros((len(LID_PAIRS), 2))
-    for k, (a, b) in enumerate(CANTHI):
-        along = points_px[b] - points_px[a]
-        out[7 * k : 7 * (k + 1)] = np.array([-along[1], along[0]]) / np.linalg.norm(along)
+    for k, ends in enumerate(CANTHI):
+        out[7 * k : 7 * (k + 1)] = _axes(points_px[ends])[1]
     return out * np.where(out[:, 1:] < 0.0, -1.0, 1.0)
 
 
@@ -119,9 +118,13 @@ def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array,
 
 def mouth_axes(points_px: Array) -> Array:
     """[2, 2] unit vectors along the mouth and across it, of points [468, 2] px."""
-    along = points_px[_MOUTH_ENDS[1]] - points_px[_MOUTH_ENDS[0]]
-    along = along / np.linalg.norm(along)
-    return np.array([along, [-along[1], along[0]]])
+    return _axes(points_px[lip_rings()[2][0]])
+
+
+def _axes(ends_px: Array) -> Array:
+    """[2, 2] unit vectors from one of ends_px [2, 2] to the other, and across."""
+    along = ends_px[1] - ends_px[0]
+    return np.asarray(np.array([along, [-along[1], along[0]]]) / np.linalg.norm(along))
 
 
 def held_along_mouth(points_px: Array, which: Sequence[int], much: tuple[float, float]) -> Array:
