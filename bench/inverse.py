@@ -209,6 +209,37 @@ def with_known(todo: list[Job]) -> list[Job]:
     return [replace(j, known_u=best_u[j.name]) for j in todo]
 
 
+def searched(todo: list[Job], processes: int, console: Console) -> list[dict[str, Any]]:
+    """A row per target, see `solve`; told as they are found."""
+    rows = []
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for row in pool.imap(solve, todo):
+            rows.append(row)
+            console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
+                          f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
+    return rows
+
+
+def summed(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """n, mean, median and p95 of the score over all targets, over expressions, over poses the face can reach."""
+    reachable = [r for r in rows if r["name"].startswith("reachable")]
+    kinds = {
+        "all": rows,
+        "expressions": [r for r in rows if r not in reachable],
+        "reachable poses": reachable,
+    }
+    scores = {kind: np.array([r["score"] for r in chosen]) for kind, chosen in kinds.items()}
+    return {
+        kind: {
+            "n": len(s),
+            "mean": float(s.mean()),
+            "median": float(np.median(s)),
+            "p95": float(np.percentile(s, 95)),
+        }
+        for kind, s in scores.items()
+    }
+
+
 def _starts(ours: Array, other: Array, body: Body, random: np.random.Generator) -> Array:
     wild = body.limits.made_legal(random.random((1, len(ours))))[0]
     return np.stack([ours, body.neutral_u, other, 0.5 * (ours + wild)])
@@ -234,26 +265,13 @@ def main() -> None:
     todo = jobs(config, calibration, args.targets, args.seed)
     if args.known:
         todo = with_known(todo)
-    with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
-        rows = []
-        for row in pool.imap(solve, todo):
-            rows.append(row)
-            console.print(f"{row['name']:24s} ours {row['ours_mm']:5.2f} best {row['best_mm']:5.2f} neutral "
-                          f"{row['neutral_mm']:5.2f} mm, score {row['score']:.3f}", highlight=False)  # fmt: skip
+    rows = searched(todo, args.processes, console)
+    summary = summed(rows)
     table = Table(title=f"inverse of {config.id}: (ours - best) / (neutral - best)")
     for column in ("targets", "n", "mean", "median", "p95"):
         table.add_column(column)
-    summary: dict[str, dict[str, float]] = {}
-    for kind, chosen in (("all", rows), ("expressions", [r for r in rows if not r["name"].startswith("reachable")]),
-                         ("reachable poses", [r for r in rows if r["name"].startswith("reachable")])):  # fmt: skip
-        s = np.array([r["score"] for r in chosen])
-        summary[kind] = {
-            "n": len(s),
-            "mean": float(s.mean()),
-            "median": float(np.median(s)),
-            "p95": float(np.percentile(s, 95)),
-        }
-        table.add_row(kind, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in summary[kind].values()))
+    for kind, told in summary.items():
+        table.add_row(kind, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in told.values()))
     console.print(table)
     args.out.write_text(
         json.dumps(

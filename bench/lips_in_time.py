@@ -60,10 +60,10 @@ def played(face: LockStepFace, wav: Path) -> float:
     return play(face, load_source(str(wav)))
 
 
-def play(face: LockStepFace, source: Source) -> float:
-    """A take with its sound -> when sample 0 was heard."""
+def play(face: LockStepFace, source: Source, calibration: Path | None = None) -> float:
+    """A take with its sound, by this calibration or the shipped one -> when sample 0 was heard."""
     speaker = VirtualSpeaker(face.clock)
-    due_s, u = motion_of(face.config, sim=True).trajectory(source.take, LEAD_S)
+    due_s, u = motion_of(face.config, sim=True, calibration=calibration).trajectory(source.take, LEAD_S)
     run = Playing(due_s, u, source.samples, None, speaker, _Silent(), face.clock)
     speaker.start()
     run.begin()
@@ -114,11 +114,11 @@ def counted(
     return told(time_s, gap, phones) | {"closed_share": count_lips(time_s, gap, gap, phones).closed_share}
 
 
-def demonstrated(face: str, emotion: str) -> dict[str, Any]:
-    """The lips of the demo's take."""
+def demonstrated(face: str, emotion: str, calibration: Path | None = None, seed: int = 0) -> dict[str, Any]:
+    """The lips of the demo's take, on the simulated face of this seed."""
     source = load_source(SHOWN, emotion=emotion)
-    with LockStepFace(load_face(face)) as stand:
-        start_s = play(stand, source)
+    with LockStepFace(load_face(face), seed=seed) as stand:
+        start_s = play(stand, source, calibration)
         at_s, gap, _ = stand.seen()
     numbers = lips_of(source, at_s - start_s, gap)
     return numbers.as_dict() if numbers else {}
