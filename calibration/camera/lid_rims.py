@@ -2,7 +2,7 @@
 
 A lid's skin folds away as the eye opens, so it can't be followed like a cheek's. What can be seen is how much of the
 eye is bare, on lines across it, and where: its upper and lower end are the rims. Where nothing is bare, the
-lids meet at the dark seam. Which colours are the eye's and which are the skin's the face at rest tells (histograms as
+lids meet where the dark between them ends below: lashes and their shade are the upper lid's. Which colours are the eye's and which are the skin's the face at rest tells (histograms as
 in M. Swain, D. Ballard, Color indexing, 1991), so blue, brown and glass eyes do.
 """
 
@@ -24,6 +24,8 @@ _BARE: Final = (1.0, 3.0)
 """An opening below the first is shut, above the second open (px where the eyes are 100 px apart); between, both tell."""
 _SURE: Final = 0.2
 _WINDOW: Final = np.ones(7) / 7.0
+_LASHES: Final = 4.0
+"""The dark between shut lids is no wider than this (px where the eyes are 100 px apart)."""
 
 
 class LidRims:
@@ -59,13 +61,18 @@ class LidRims:
         step = _STEP * self._unit
         opening = bare.sum(axis=1) * step
         centre = (bare * self._along).sum(axis=1) / np.maximum(bare.sum(axis=1), 1e-9)
-        dark = np.stack(
-            [np.convolve(np.pad(row, 3, mode="edge"), _WINDOW, "valid") for row in seen.sum(axis=2)]
-        )
-        seam = self._along[np.argmin(dark + 2.0 * np.abs(self._along) / self._unit, axis=1)]
         share = np.clip((opening / self._unit - _BARE[0]) / (_BARE[1] - _BARE[0]), 0.0, 1.0)
-        middle = share * centre + (1.0 - share) * seam
+        middle = share * centre + (1.0 - share) * self._seam(seen.sum(axis=2))
         return np.stack([middle - 0.5 * opening, middle + 0.5 * opening], axis=1)
+
+    def _seam(self, bright: Array) -> Array:
+        """[14] where shut lids meet, px from the middle: where it gets bright the fastest below the darkest place."""
+        dark = np.stack([np.convolve(np.pad(row, 3, mode="edge"), _WINDOW, "valid") for row in bright])
+        darkest = np.argmin(dark + 2.0 * np.abs(self._along) / self._unit, axis=1)
+        below = np.arange(len(self._along)) - darkest[:, None]
+        lashes = (below >= 0) & (below <= _LASHES / _STEP)
+        rise = np.gradient(bright, axis=1)
+        return np.asarray(self._along[np.where(lashes, rise, -np.inf).argmax(axis=1)])
 
     def _soft(self, picture: Image) -> Image:
         out: Image = self._cv2.GaussianBlur(picture, (0, 0), 0.6 * self._unit)

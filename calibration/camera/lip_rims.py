@@ -7,7 +7,8 @@ Snakes, 1988), counted from where it was found at rest. An upper lip darkens tow
 brighter again (teeth, the other lip) or black; a lower lip ends at the first edge, since a tongue is hardly another colour.
 
 An edge says how far across the mouth it has gone, and nothing of what goes along it. The four landmarks of a corner lie within
-some millimetres of each other and go together: only the outermost is seen.
+some millimetres of each other and go together: only the outermost is seen. Those of the upper lip beside it go together along
+the mouth.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from animaface.robot.face.landmarks import lip_rings
 Array = NDArray[np.float64]
 
 UPPER, LOWER, _CORNERS = lip_rings()
+_BESIDE: Final = UPPER[:, [0, -1]]
 _DEPTH: Final = np.array([0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0])
 """How far each ring goes with the rim."""
 _TURNS: Final = 0.4
@@ -50,7 +52,8 @@ class LipRims:
         self._bright = float(np.median(self._sampled(soft, np.concatenate(between)[:, None]).sum(axis=-1)))
         self._home = [self._longer_px(soft, rest_px, lip, lip.lines(rest_px)) for lip in self._lips]
         self._corner = rest_px[_CORNERS] - rest_px[_CORNERS[0]]
-        self._across = mouth_axes(rest_px)[1]
+        self._rest_px = rest_px
+        self._along, self._across = mouth_axes(rest_px)
 
     def placed(self, picture: Image, found_px: Array) -> Array:
         """found_px [468, 2] with lips that reach as far inwards as they are seen to."""
@@ -62,6 +65,8 @@ class LipRims:
             across = (rim - found_px[lip.rings[3]]) @ self._across
             out[lip.rings] += _DEPTH[:, None, None] * across[:, None] * self._across
         out[_CORNERS] = found_px[_CORNERS[0]] + self._corner
+        along = (found_px - self._rest_px)[_BESIDE] @ self._along
+        out[_BESIDE] += (along[0] - along)[..., None] * self._along
         return out
 
     def _longer_px(self, soft: Image, points_px: Array, lip: "_Lip", lines: Array) -> Array:

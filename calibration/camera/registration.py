@@ -32,12 +32,24 @@ from animaface.calibration.camera.skin_mesh import (
     stiffness,
 )
 from animaface.calibration.camera.template import Index, Template
-from animaface.robot.face.landmarks import INTEROCULAR_M, N_VERTICES, lip_rings, regions
+from animaface.robot.face.landmarks import INTEROCULAR_M, N_VERTICES, lip_rings
 
 Array = NDArray[np.float64]
 
 EYES_PX: Final = 100.0
 """Eye to eye in a picture of scale 1: a finer camera is scaled down to it, which costs nothing but time."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """How much the upper lip is held, along the mouth and across it, `between` its corners and `beside` them.
+
+    It stands on the skull: what pulls at a corner stretches the skin beside the corner, and moves what lies between the corners hardly
+    along the mouth. Its border tells how far it went across, and nothing of what goes along it.
+    """
+
+    between: tuple[float, float]
+    beside: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Step:
     bending: float
     iterations: int
     carried: float
+    held: "Held"
 
 
 _RIM_SHARE: Final = 0.2
@@ -60,23 +73,20 @@ _BORDER: Final = (0.1, 0.3)
 _FACING: Final = (0.45, 0.65)
 """Skin that faces the camera less than the first says nothing, more than the second all."""
 _GROUND: Final = 1e-4
-_UPPER_GROUND: Final = (0.07, 0.04)
-"""Along the mouth and across. The upper lip stands on the skull; the lower one, far away with the jaw, must not drag it along by
-the corners. Its border shows nothing of what goes along it."""
 _SLIDE: Final = 1.0
 _RIM_WEIGHT: Final = 3.0
 _LARGE, _TURNED = 2.0, -0.1
 """px^2 from which on a triangle is looked at, where the eyes are EYES_PX apart; turned over by this share of it, it is folded."""
 _REACH: Final = 0.7
 """So much beside the face at rest, in distances of the eyes, is looked at: more than a jaw drops."""
+_EVENLY: Final = Held((0.07, 0.04), (0.07, 0.04))
 STEPS: Final = (
-    Step(0.5, 0.0, 0.003, 0.01, 24, 0.5),
-    Step(0.5, 2.0, 0.003, 0.01, 8, 0.8),
-    Step(1.0, 3.0, 0.003, 0.01, 10, 0.8),
+    Step(0.5, 0.0, 0.003, 0.01, 24, 0.5, _EVENLY),
+    Step(0.5, 2.0, 0.003, 0.01, 8, 0.8, _EVENLY),
+    Step(1.0, 3.0, 0.003, 0.01, 10, 0.8, Held((1.0, 0.1), (0.02, 0.02))),
 )
 """From coarse to fine. First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were; a leap there can
-end at the wrong one, so less is carried on."""
-_UPPER_LIP: Final = list(regions()["upper_lip"])
+end at the wrong one, so less is carried on, and a lip is let go beside its corners only when they are nearly found."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,7 @@ class _Level:
         self._to_corners = self._of_corners.T.tocsr()
         slide, rims = lid_stiffness(rest_px, _SLIDE, _RIM_WEIGHT)
         sheet = stiffness(step.membrane, step.bending, _GROUND)
-        stiff = np.kron(sheet, np.eye(2)) + slide + held_along_mouth(rest_px, _UPPER_LIP, _UPPER_GROUND)
+        stiff = np.kron(sheet, np.eye(2)) + slide + _held(rest_px, step.held)
         self._stiff, self._rim_weight = (need_sparse().csr_array(m) for m in (stiff, rims))
         self._inverse = np.linalg.inv(_hessian(t) + stiff + rims).astype(np.float32)
 
@@ -164,6 +174,16 @@ class _Level:
             force = (pull.ravel() + held).astype(np.float32)
             last, found = found, d + np.einsum("ij,j->i", self._inverse, force).reshape(-1, 2)
         return found, float((weight * square).mean())
+
+
+def _held(rest_px: Array, held: Held) -> Array:
+    """[936, 936] energy of the upper lip's movements."""
+    rings = lip_rings()[0]
+    beside = {*rings[:, [0, -1]].ravel().tolist(), *rings[2:, [1, -2]].ravel().tolist()}
+    between = sorted({*rings.ravel().tolist()} - beside)
+    return held_along_mouth(rest_px, between, held.between) + held_along_mouth(
+        rest_px, sorted(beside), held.beside
+    )
 
 
 def _outside_of_lips() -> Index:

@@ -156,9 +156,10 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
     share of the skin that a landmark stands for, mean 1.
 
     The elastic sheet that skin is for a camera (M. Botsch, O. Sorkine, On linear variational surface
-    deformation methods, 2008); lips are firmer. Forehead and temples are held.
+    deformation methods, 2008); lips are firmer. Forehead and temples are held. Its lengths and angles are those of the canonical
+    face in space: two landmarks that lie side by side in the picture can be far apart on skin that goes inwards between them.
     """
-    x, firm = neutral_m()[:, :2], np.ones(N_VERTICES)
+    x, firm = neutral_m(), np.ones(N_VERTICES)
     firm[lip_landmarks()] = _LIP_STIFF
     laplace, stretch = (np.zeros((N_VERTICES, N_VERTICES)) for _ in range(2))
     area = np.zeros(N_VERTICES)
@@ -167,7 +168,7 @@ def stiffness(membrane: float, bending: float, ground: float) -> Array:
         for k in range(3):
             i, j, far = tri[k], tri[(k + 1) % 3], tri[(k + 2) % 3]
             a, b = x[i] - x[far], x[j] - x[far]
-            twice_area = abs(a[0] * b[1] - a[1] * b[0]) + 1e-9
+            twice_area = float(np.linalg.norm(np.cross(a, b))) + 1e-9
             area[i] += twice_area
             weight = 0.1 + 0.5 * min(abs(float(a @ b)) / twice_area, 5.0)
             for energy, much in ((laplace, weight), (stretch, weight * thick)):

@@ -103,6 +103,20 @@ def test_rims_of_the_lids_are_found_by_what_is_bare_of_the_eye(colour: tuple[flo
         assert np.median(along) == pytest.approx(wanted, abs=0.5)
 
 
+def test_shut_lids_meet_where_their_lashes_end() -> None:
+    """Lashes 3 px high hang from the upper lid: the rims meet at their lower end, not in their middle."""
+    at = _at()
+    rims = LidRims(_eyes(0.0, 0.0, (225.0, 225.0, 220.0)), at, _EYES_PX)
+    picture, axes = _before_a_wall(np.full((480, 640, 3), 1.0, np.float32) * _SKIN), lid_axes(at)
+    meet = at[LID_PAIRS[:, 1]] - 2.0 * axes
+    for side in (slice(0, 7), slice(7, 14)):
+        ring = np.concatenate([(meet - 3.0 * axes)[side], meet[side][::-1]])
+        cv2.fillPoly(picture, [np.round(16 * ring).astype(np.int32)], (45.0, 30.0, 25.0), cv2.LINE_8, 4)
+    seen = rims.moves_px(picture)
+    rims_px = (at + seen)[LID_PAIRS].mean(axis=1)
+    assert abs(np.median(((rims_px - meet) * axes).sum(axis=1))) < 0.7
+
+
 def _mouth(at: Array, inside: tuple[float, float, float]) -> Image:
     """Lips at landmarks [468, 2], the upper one darker towards its rim, and what is seen between them."""
     out, lip = np.full((480, 640, 3), 1.0, np.float32) * _SKIN, np.array([190.0, 100.0, 90.0])
