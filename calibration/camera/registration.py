@@ -81,9 +81,9 @@ _REACH: Final = 0.7
 """So much beside the face at rest, in distances of the eyes, is looked at: more than a jaw drops."""
 _EVENLY: Final = Held((0.07, 0.04), (0.07, 0.04))
 STEPS: Final = (
-    Step(0.5, 0.0, 0.003, 0.01, 24, 0.5, _EVENLY),
-    Step(0.5, 2.0, 0.003, 0.01, 8, 0.8, _EVENLY),
-    Step(1.0, 3.0, 0.003, 0.01, 10, 0.8, Held((1.0, 0.1), (0.02, 0.02))),
+    Step(0.5, 0.0, 0.006, 0.012, 24, 0.5, _EVENLY),
+    Step(0.5, 2.0, 0.006, 0.012, 8, 0.8, _EVENLY),
+    Step(1.0, 3.0, 0.006, 0.012, 10, 0.8, Held((1.0, 0.1), (0.02, 0.02))),
 )
 """From coarse to fine. First by colour alone: hairs, freckles and specks look alike, and hold skin that is far from where they were; a leap there can
 end at the wrong one, so less is carried on, and a lip is let go beside its corners only when they are nearly found."""

@@ -101,7 +101,8 @@ def lid_axes(points_px: Array) -> Array:
 def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array, Array]:
     """([936, 936] energy of lids that slide along the eye, [936, 936] weights of rims seen across it).
 
-    Lids turn about the line between the corners of the eye, so they hardly move along it.
+    Lids turn about the line between the corners of the eye, so they hardly move along it. Near those corners, where the eye is
+    hardly open, its rims are seen less well.
     """
     slide, seen = (np.zeros((2 * N_VERTICES, 2 * N_VERTICES)) for _ in range(2))
     axes = lid_axes(points_px)
@@ -110,9 +111,10 @@ def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array,
         axis = axes[7 * int(np.linalg.norm(middle - points_px[i], axis=1).argmin())]
         turned = np.array([-axis[1], axis[0]])
         slide[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += along * np.outer(turned, turned)
-    for pair, axis in zip(LID_PAIRS, axes, strict=True):
+    wide = ((points_px[LID_PAIRS[:, 1]] - points_px[LID_PAIRS[:, 0]]) * axes).sum(axis=1)
+    for pair, axis, much in zip(LID_PAIRS, axes, across * (wide / wide.max()) ** 2, strict=True):
         for i in pair:
-            seen[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += across * np.outer(axis, axis)
+            seen[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += much * np.outer(axis, axis)
     return slide, seen
 
 
