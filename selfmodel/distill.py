@@ -66,7 +66,7 @@ class DistillOptions:
     solve_steps: int = 70
     hidden: int = 224
     imitate_steps: int = 500
-    steps: int = 600
+    steps: int = 1000
     batch: int = 224
     take_batch: int = 3
     rate: float = 2e-3
@@ -288,7 +288,8 @@ def _go_on(
         shaken = (
             u[sealed] + shake * torch.randn((len(sealed), u.shape[1]), generator=generator) * net.observed
         )
-        loss = loss + objective.closure_loss(objective.settled(shaken), t.pick(sealed)).sum() / len(u)
+        closed = objective.closure_loss(objective.settled(shaken), t.pick(sealed)).sum() / len(u)
+        loss = loss + objective.weights.held_closure * closed
         chosen, first = random.integers(0, len(takes), o.take_batch), int(random.integers(0, 20))
         cut = slice(first, first + _TAKE_FRAMES)
         w = torch.stack([takes[k][cut] for k in chosen])

@@ -40,6 +40,8 @@ class Weights:
     At 1 the inverse score of the hybrid face is .033 instead of .025, and 48 instead of 43 of 50 shapes go .9 as far as
     the best pose does. `brows_aside`: motion of the brows across and in depth against their height, which is what is read
     in them: no servo draws brows together, and asked in full it keeps a sad face from raising their inner ends.
+    `closure`: lips that mean to be sealed and are not when commands are shaken by `overtravel_u`, in motion; `held_closure`, share
+    of it for expressions held still. Counted in full there, a jaw was pressed shut by two millimetres for a dimple.
     """
 
     lips: float = 1.5
@@ -50,6 +52,7 @@ class Weights:
     gap: float = 0.03
     spoken_gap: float = 0.8
     closure: float = 1.0
+    held_closure: float = 0.5
     doubt: float = 0.05
     shrunk: float = 1.0
     effort: float = 0.005
