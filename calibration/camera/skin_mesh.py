@@ -104,18 +104,16 @@ def lid_stiffness(points_px: Array, along: float, across: float) -> tuple[Array,
     Lids turn about the line between the corners of the eye, so they hardly move along it. Near those corners, where the eye is
     hardly open, its rims are seen less well.
     """
-    slide, seen = (np.zeros((2 * N_VERTICES, 2 * N_VERTICES)) for _ in range(2))
     axes = lid_axes(points_px)
+    lids = np.array(regions()["lids"])
     middle = np.array([points_px[LID_PAIRS[7 * k : 7 * (k + 1)]].mean(axis=(0, 1)) for k in range(2)])
-    for i in regions()["lids"]:
-        axis = axes[7 * int(np.linalg.norm(middle - points_px[i], axis=1).argmin())]
-        turned = np.array([-axis[1], axis[0]])
-        slide[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += along * np.outer(turned, turned)
+    eye = np.linalg.norm(middle - points_px[lids, None], axis=2).argmin(axis=1)
+    turned = axes[7 * eye][:, ::-1] * [-1.0, 1.0]
     wide = ((points_px[LID_PAIRS[:, 1]] - points_px[LID_PAIRS[:, 0]]) * axes).sum(axis=1)
-    for pair, axis, much in zip(LID_PAIRS, axes, across * (wide / wide.max()) ** 2, strict=True):
-        for i in pair:
-            seen[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += much * np.outer(axis, axis)
-    return slide, seen
+    seen = (across * (wide / wide.max()) ** 2)[:, None, None] * _squares(axes)
+    return _of_landmarks(lids, along * _squares(turned)), _of_landmarks(
+        LID_PAIRS.ravel(), np.repeat(seen, 2, axis=0)
+    )
 
 
 def mouth_axes(points_px: Array) -> Array:
@@ -132,10 +130,19 @@ def _axes(ends_px: Array) -> Array:
 def held_along_mouth(points_px: Array, which: Sequence[int], much: tuple[float, float]) -> Array:
     """[936, 936] energy of these landmarks' movements: `much` along the mouth and across it."""
     axes = mouth_axes(points_px)
-    out = np.zeros((2 * N_VERTICES, 2 * N_VERTICES))
-    for i in which:
-        out[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = axes.T @ np.diag(much) @ axes
-    return out
+    return _of_landmarks(np.array(which), np.tile(axes.T @ np.diag(much) @ axes, (len(which), 1, 1)))
+
+
+def _squares(vectors: Array) -> Array:
+    """[K, 2, 2] of vectors [K, 2]: energy of movements along each."""
+    return np.asarray(vectors[:, :, None] * vectors[:, None])
+
+
+def _of_landmarks(which: Index, energies: Array) -> Array:
+    """[936, 936] energies [K, 2, 2] of landmarks' own movements."""
+    out = np.zeros((N_VERTICES, 2, N_VERTICES, 2))
+    out[which, :, which] = energies
+    return out.reshape(2 * N_VERTICES, 2 * N_VERTICES)
 
 
 def lip_landmarks() -> Index:

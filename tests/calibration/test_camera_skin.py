@@ -12,7 +12,7 @@ from animaface.calibration.camera.lid_rims import LidRims
 from animaface.calibration.camera.lip_rims import LOWER, UPPER, LipRims
 from animaface.calibration.camera.registration import Registration
 from animaface.calibration.camera.skin_mesh import LID_PAIRS, border, facing, lid_axes
-from animaface.robot.face.landmarks import neutral_m, regions
+from animaface.robot.face.landmarks import lip_rings, neutral_m, regions
 from animaface.sim.render.paint import face_texture, speckled_face_texture
 
 Array = NDArray[np.float64]
@@ -236,3 +236,20 @@ def test_specks_are_a_wish_and_not_the_skin() -> None:
     darker = (plain - dabbed).max(axis=2) > 20
     assert 0.05 < darker.mean() < 0.4
     assert np.median(np.abs(plain - dabbed)) == 0
+
+
+def test_a_corner_that_is_pulled_stretches_the_skin_beside_it() -> None:
+    """Both corners go out by 7 px, with the lips' columns next to them; lips without a mark on them stay where they are
+    between, though their border would let them slide."""
+    at = _at()
+    corners = lip_rings()[2]
+    pulled = [corners[:, k].tolist() + UPPER[:, -k].tolist() + LOWER[:, -k].tolist() for k in (0, 1)]
+    moved = at.copy()
+    for side, which in zip((-1.0, 1.0), pulled, strict=True):
+        moved[which, 0] += 7.0 * side
+    registration = Registration(_mouth(at, (8.0, 6.0, 6.0)), at, _EYES_PX)
+    found = registration.find(_mouth(moved, (8.0, 6.0, 6.0)), at).points_px - at
+    outwards = found[:, 0] * np.sign(at[:, 0] - at[0, 0])
+    assert outwards[[61, 291]].min() > 4.0
+    between = UPPER[:2, [1, -2]].ravel()
+    assert np.abs(found[between, 0]).max() < 0.15 * outwards[[61, 291]].min()
