@@ -32,13 +32,15 @@ _HURRY: Final = 0.05
 """The same where takes pass through the gate: what is too fast comes late there, and that has its own price. Ten times dearer, a face
 of four servos left its lips open rather than hurry."""
 
+_ELSEWHERE_U: Final = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Where each actuator is tried when all descents have ended."""
 _KEY_EVERY: Final = 4
 """Frames between the poses that a take begins with."""
 
 
 @dataclass(frozen=True)
 class SolveOptions:
-    """steps of Adam, its first rate in ranges, random starts beside the given one, seed. Whole takes go on by `newton`
+    """steps of Adam, its first rate in ranges, random starts beside the given one (then one more, see `_elsewhere`), seed. Whole takes go on by `newton`
     Gauss-Newton steps, each of which costs about as much as ten of Adam."""
 
     steps: int = 160
@@ -65,14 +67,39 @@ class Solver:
         generator = torch.Generator().manual_seed(o.seed)
         first = torch.as_tensor(start_u, dtype=torch.float32)
         best_u, best = first, torch.full((len(first),), float("inf"))
-        for k in range(1 + o.extra_starts):
-            noise = 0.25 * torch.randn(first.shape, generator=generator) if k else torch.zeros_like(first)
-            u = self._descend(targets, (first + noise * self._free).clamp(0.0, 1.0), o, generator)
+        for k in range(1 + o.extra_starts + (o.extra_starts > 0)):
+            if k > o.extra_starts:
+                start = self._elsewhere(best_u, best, targets)
+            else:
+                noise = 0.25 * torch.randn(first.shape, generator=generator) if k else torch.zeros_like(first)
+                start = (first + noise * self._free).clamp(0.0, 1.0)
+            u = self._descend(targets, start, o, generator)
             with torch.no_grad():
                 loss = self.objective.loss(u, self.objective.settled(u), targets)
             better = loss < best
             best_u, best = torch.where(better[:, None], u, best_u), torch.where(better, loss, best)
         return self.limits.made_legal(best_u.double().numpy())
+
+    def _elsewhere(self, u: Tensor, loss: Tensor, targets: Targets) -> Tensor:
+        """[B, N] of u[B, N] with `loss` [B]: each actuator where it does best alone, all of them or the one that helps most. A slack cable
+        has no slope, so no descent ever pulls it."""
+        where, single, gained = u, u, torch.zeros_like(loss)
+        with torch.no_grad():
+            for group in self._ties * self._free:
+                moves = group > 0.0
+                tried = [torch.where(moves, torch.full_like(u, value), u) for value in _ELSEWHERE_U]
+                losses = torch.stack(
+                    [self.objective.loss(t, self.objective.settled(t), targets) for t in tried]
+                )
+                lowest, which = losses.min(dim=0)
+                best = torch.stack(tried)[which, torch.arange(len(u))]
+                helps = lowest < loss
+                where = torch.where(helps[:, None] & moves, best, where)
+                most = loss - lowest > gained
+                single = torch.where(most[:, None], best, single)
+                gained = torch.where(most, loss - lowest, gained)
+            least = self.objective.loss(where, self.objective.settled(where), targets)
+        return torch.where((least < loss - gained)[:, None], where, single)
 
     def _descend(
         self, targets: Targets, start: Tensor, o: SolveOptions, generator: torch.Generator

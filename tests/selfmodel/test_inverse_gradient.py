@@ -98,6 +98,24 @@ def test_finds_the_commands_that_make_what_was_asked(solver: Solver, retarget: R
     np.testing.assert_allclose(u[:, -1], 0.25)
 
 
+def test_slack_cables_are_pulled(solver: Solver, retarget: Retarget) -> None:
+    """Below .5 a cable is slack and has no slope: no descent from rest moves it, and it is found all the same."""
+    asked = ask(mouthSmileLeft=0.9, browInnerUp=0.9)
+    targets = solver.objective.targets(retarget.landmarks_m(asked), retarget.head_rad(asked))
+    model = solver.objective.model
+    whole = model.least.clone()
+    model.least[[2, 3, 4, 5]] = 0.5
+    try:
+        rest = solver.limits.neutral_u[None]
+        slack = solver.solve_poses(targets, rest, SolveOptions(steps=100))
+        found = solver.solve_poses(targets, rest, SolveOptions(steps=100, extra_starts=1))
+    finally:
+        model.least.copy_(whole)
+    assert slack[0, [2, 4]].max() < 0.5
+    assert found[0, [2, 4]].min() > 0.8
+    assert found[0, [3, 5]].max() < 0.55
+
+
 def test_closed_lips_are_closed_on_an_open_jaw(solver: Solver, retarget: Retarget) -> None:
     """jawOpen .3 with mouthClose .3 means sealed lips: the true face, driven so, has them sealed."""
     asked = ask(jawOpen=0.3, mouthClose=0.3)
