@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from animaface.calibration.learn import Learned
 from animaface.calibration.recording import Recorder, Recording
 from animaface.robot.face.arkit import ARKIT_NAMES, FRAME_RATE_HZ
-from animaface.robot.face.landmarks import lip_gap_m
+from animaface.robot.face.errors import CalibrationError
+from animaface.robot.face.landmarks import N_LANDMARKS, lip_gap_m
 from animaface.selfmodel.expressions import EMOTIONS, shapes_alone, spoken_take
 from animaface.selfmodel.history import TICK_S
 from animaface.selfmodel.retarget import Retarget
@@ -21,6 +22,7 @@ Progress = Callable[[int, int], None]
 
 CLOSED_M: Final = 0.0015
 HELD_S: Final = 0.4
+_MISSED_IN_A_ROW: Final = 2
 _OPEN_VOWELS: Final = ("AA", "AE", "AH", "EH", "AO")
 
 
@@ -52,15 +54,20 @@ def expressions(only: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
 
 
 def try_expressions(recorder: Recorder, u: Array, neutral_u: Array, progress: Progress) -> Array:
-    """[E, 478, 3] what each of the commands u[E, N] looks like, held for HELD_S from neutral."""
-    done = []
+    """[E, 478, 3] what each of the commands u[E, N] looks like, held for HELD_S from neutral; NaN where it could not be seen: lips that
+    press each other away are no face to a camera. Raises CalibrationError when several in a row are not seen."""
+    done, missed = np.full((len(u), N_LANDMARKS, 3), np.nan), 0
     for k, row in enumerate(u):
         recorder.go(row, 0.25)
-        landmarks_m, _, _ = recorder.look(row, 4, settle_s=HELD_S)
-        done.append(landmarks_m)
+        try:
+            done[k], missed = recorder.look(row, 4, settle_s=HELD_S)[0], 0
+        except CalibrationError:
+            missed += 1
+            if missed > _MISSED_IN_A_ROW:
+                raise
         recorder.go(neutral_u, 0.25)
         progress(k + 1, len(u))
-    return np.stack(done)
+    return done
 
 
 def held(inverse: FaceInverse, values: Array) -> Array:
@@ -125,7 +132,8 @@ def shape_table(
     """Per expression in mm (rms over the landmarks it moves): asked, what the face could reach, what was done, and
     what the hand map did before.
 
-    `reachable`, `done`, `before`: the share of the asked movement along its direction (1 = all of it).
+    `reachable`, `done`, `before`: the share of the asked movement along its direction (1 = all of it). What could not be seen
+    (NaN) has no numbers.
     """
     rows = []
     for name, value, done, best, before in zip(names, values, done_m, reachable_m, before_m, strict=True):
@@ -135,21 +143,16 @@ def shape_table(
         if not moving.any():
             rows.append({"name": name, "asked_mm": 0.0})
             continue
-        d, b, h = (x - retarget.neutral_m for x in (done, best, before))
         norm = float((asked[moving] ** 2).sum())
-        rows.append(
-            {
-                "name": name,
-                "asked_mm": _rms_mm(asked[moving]),
-                "reachable": float((b[moving] * asked[moving]).sum()) / norm,
-                "done": float((d[moving] * asked[moving]).sum()) / norm,
-                "before": float((h[moving] * asked[moving]).sum()) / norm,
-                "reachable_error_mm": _rms_mm((b - asked)[moving]),
-                "done_error_mm": _rms_mm((d - asked)[moving]),
-                "before_error_mm": _rms_mm((h - asked)[moving]),
-                "elsewhere_mm": _rms_mm(d[~moving]),
-            }
-        )
+        row: dict[str, Any] = {"name": name, "asked_mm": _rms_mm(asked[moving])}
+        for what, landmarks_m in (("reachable", best), ("done", done), ("before", before)):
+            if np.isfinite(landmarks_m).all():
+                way = landmarks_m - retarget.neutral_m
+                row[what] = float((way[moving] * asked[moving]).sum()) / norm
+                row[f"{what}_error_mm"] = _rms_mm((way - asked)[moving])
+        if "done" in row:
+            row["elsewhere_mm"] = _rms_mm((done - retarget.neutral_m)[~moving])
+        rows.append(row)
     return rows
 
 

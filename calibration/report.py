@@ -130,6 +130,10 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
             cards.append(f"<div class=card><h3>{escape(name)}</h3>moves no landmark by itself</div>")
             continue
         flag = "<span class=flag>out of reach</span>" if row["reachable"] < _OUT_OF_REACH else ""
+        if "done" not in row:
+            told = f"asked {row['asked_mm']:.1f} mm, within reach {_percent(row['reachable'])}; the camera could not see it"
+            cards.append(f"<div class=card><h3>{escape(name)}{flag}</h3>{told}</div>")
+            continue
         picture = (
             f"<img alt='' src='{figures.pair_picture(asked[name], done[name])}'>" if name in done else ""
         )
@@ -149,7 +153,7 @@ def _shapes(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Array], done:
 
 def _before_after(meta: Mapping[str, Any]) -> str:
     """The hand map against the calibration, and this calibration against the one it replaces."""
-    rows = [r for r in meta["shapes"] if r["asked_mm"] and "before_error_mm" in r]
+    rows = [r for r in meta["shapes"] if {"before_error_mm", "done_error_mm"} <= r.keys()]
     if not rows:
         return ""
     left = {

@@ -65,3 +65,11 @@ def test_a_recalibration_stands_on_top_once(tmp_path: Path) -> None:
     assert "Recalibrated from 60 poses" in told
     assert re.search(r"<td>jaw<td>1\.25<td>0\.35", told)
     assert with_recalibration(told, AGED).replace("50 poses", "60 poses") == told
+
+
+def test_an_expression_that_was_not_seen_is_told(tmp_path: Path) -> None:
+    """In place of its picture and its bars."""
+    row = {"name": "mouthClose", "asked_mm": 8.0, "reachable": 0.9, "reachable_error_mm": 0.8}
+    page = page_of(tmp_path, curve=[], shapes=[row])
+    assert "the camera could not see it" in page
+    assert "within reach 90 %" in page
