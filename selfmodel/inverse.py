@@ -6,7 +6,7 @@ included. Lags are compensated outside (each command is sent ahead by its actuat
 actuator's answer is early by its lag and only what a lag loses of fast movement remains to be won back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -34,13 +34,15 @@ of four servos left its lips open rather than hurry."""
 
 _ELSEWHERE_U: Final = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Where each actuator is tried when all descents have ended."""
+_SLOWLY: Final = 0.25
+"""Share of the rate of a descent that stays near the given start: what is asked can be smaller than the first steps of the others."""
 _KEY_EVERY: Final = 4
 """Frames between the poses that a take begins with."""
 
 
 @dataclass(frozen=True)
 class SolveOptions:
-    """steps of Adam, its first rate in ranges, random starts beside the given one (then one more, see `_elsewhere`), seed. Whole takes go on by `newton`
+    """steps of Adam, its first rate in ranges, random starts beside the given one (then two more, see `solve_poses`), seed. Whole takes go on by `newton`
     Gauss-Newton steps, each of which costs about as much as ten of Adam."""
 
     steps: int = 160
@@ -62,18 +64,27 @@ class Solver:
         self._gate, self._memory = Gate(self.limits), Memory(response, objective.history)
 
     def solve_poses(self, targets: Targets, start_u: Array, options: SolveOptions | None = None) -> Array:
-        """[B, N] commands for settled poses from start_u[B, N], legal by CommandLimits."""
+        """[B, N] commands for settled poses from start_u[B, N], legal by CommandLimits. With extra starts also slowly from the given
+        one, and from where each actuator does best alone."""
         o = options or SolveOptions()
         generator = torch.Generator().manual_seed(o.seed)
         first = torch.as_tensor(start_u, dtype=torch.float32)
         best_u, best = first, torch.full((len(first),), float("inf"))
-        for k in range(1 + o.extra_starts + (o.extra_starts > 0)):
-            if k > o.extra_starts:
-                start = self._elsewhere(best_u, best, targets)
-            else:
-                noise = 0.25 * torch.randn(first.shape, generator=generator) if k else torch.zeros_like(first)
+        starts = [
+            "given",
+            *(["random"] * o.extra_starts),
+            *(["slowly", "elsewhere"] if o.extra_starts else []),
+        ]
+        for kind in starts:
+            start, how = first, o
+            if kind == "random":
+                noise = 0.25 * torch.randn(first.shape, generator=generator)
                 start = (first + noise * self._free).clamp(0.0, 1.0)
-            u = self._descend(targets, start, o, generator)
+            elif kind == "slowly":
+                how = replace(o, rate=_SLOWLY * o.rate)
+            elif kind == "elsewhere":
+                start = self._elsewhere(best_u, best, targets)
+            u = self._descend(targets, start, how, generator)
             with torch.no_grad():
                 loss = self.objective.loss(u, self.objective.settled(u), targets)
             better = loss < best

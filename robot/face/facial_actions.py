@@ -96,7 +96,7 @@ PROTOTYPES: Final[dict[str, Prototype]] = {
     ),
     "sadness": Prototype(
         "1+4+15+17, with 20 as before tears",
-        {"AU1": 1.0, "AU4": 1.0, "AU15": 1.0, "AU17": 1.0, "AU20": 0.4, "AU43": 0.35},
+        {"AU1": 1.0, "AU4": 1.0, "AU15": 1.0, "AU17": 1.0, "AU20": 0.6, "AU43": 0.35},
         head_deg=(0.0, 5.0, 4.0), gaze_deg=(0.0, 7.0), articulation=0.82, tempo=0.6, blink_rate=0.8,
         rise_s=0.5,
     ),

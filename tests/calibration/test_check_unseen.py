@@ -47,7 +47,7 @@ def test_what_was_not_seen_has_no_numbers() -> None:
         names, values, Retarget(rig, rig.neutral_m), done, rig.landmarks_m(values), tried(4)
     )
     assert ["done" in row for row in rows] == [True, False, True, True]
-    assert rows[1]["reachable"] == pytest.approx(1.0)
+    assert rows[1]["reachable"] == pytest.approx(1.0, abs=0.02)
     assert rows[0]["done"] == pytest.approx(1.0, abs=0.02)
 
 
