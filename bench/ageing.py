@@ -4,8 +4,7 @@ The calibrated simulated face gets cables stretched by 10 % of their travel, one
 20 % softer (each alone, then all at once). Drift is looked for in 25 frames; 50 poses of its babbling, driven again and
 seen by the simulated eye, adapt the self-model. Errors are counted on the truth, on the fixed test path (swings and two takes): the young face
 with its model, the aged face with the old model, and with the adapted one. Given back: (old - new) / (old - young).
-Seed 0 of a shipped face brings its calibration; other seeds are other faces, and are learned first as a session does
-(2,000 poses, four minutes of a core; kept under out/ for the next run).
+Seed 0 of a shipped face brings its calibration; other seeds are other faces, each after a session of its own (bench/calibrated.py).
 """
 
 import argparse
@@ -15,62 +14,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from calibrated import calibration_of
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from animaface.app.simulated import SimulatedDetector, simulated_stand
+from animaface.app.simulated import SimulatedDetector
 from animaface.calibration import album, drift, folder
-from animaface.calibration.face_steps import FaceSteps
-from animaface.calibration.learn import Learned, cables_go_slack, learn_face, load_learned
-from animaface.calibration.options import Options, Stand
+from animaface.calibration.learn import Learned, load_learned
 from animaface.calibration.paths import Body, exam_path
-from animaface.calibration.prompter import ScriptedPrompter
 from animaface.calibration.recording import Recorder, Recording
-from animaface.calibration.work import Work
 from animaface.robot.config import FaceConfig, load_face
 from animaface.robot.face.clock import LockStepClock
 from animaface.robot.robot import Robot
 from animaface.selfmodel.score import score
-from animaface.selfmodel.train import TrainOptions
 from animaface.sim.body.ageing import Ageing
 from animaface.sim.body.face import SimFace
 from animaface.sim.world import SimWorld
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "results" / "ageing.json"
-WORK = HERE.parent / "out" / "bench_ageing"
 POSES = 50
 Array = NDArray[np.float64]
 
 
 def calibrated(config: FaceConfig, seed: int) -> tuple[Learned, list[Recording]]:
     """What a calibration knows of this simulated face in its youth and its photos: the shipped one, or one made here."""
-    where = folder.shipped_folder(config.id)
-    if seed == 0 and where.is_dir():
-        meta = folder.load(where, config)
-        return load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config), album.load_album(where)
-    kept = Work(WORK / f"{config.id}_{seed}")
-    if not kept.path("learned.safetensors").is_file():
-        kept.begin({"seed": seed})
-        steps = FaceSteps(young_stand(config, seed), kept, Options(seed=seed))
-        with steps.moving():
-            steps.neutral()
-            steps.lags()
-            steps.babbling()
-        neutral = kept.arrays("neutral") or {}
-        kept.keep(album.NAME, **album.packed(steps.recordings()))
-        learn_face(steps.recordings(), steps.response(), steps.observed(), neutral["landmarks_m"],
-                   TrainOptions(seed=seed), lambda done, total: None).save(kept.path("learned.safetensors"))  # fmt: skip
-    learned = Learned.load(kept.path("learned.safetensors"))
-    cables_go_slack(learned.model, config)
-    return learned, album.load_album(kept.folder)
-
-
-def young_stand(config: FaceConfig, seed: int) -> Stand:
-    """A simulated face as built, and its eye."""
-    made = simulated_stand(config, seed=seed)
-    return Stand(config, made.open_robot, made.detector, made.clock, ScriptedPrompter())
+    where = calibration_of(config, seed)
+    meta = folder.load(where, config)
+    return load_learned(where, 1e-3 * np.array(meta["neutral_mm"]), config), album.load_album(where)
 
 
 def kinds(config: FaceConfig, seed: int) -> dict[str, Ageing]:

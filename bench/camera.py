@@ -140,15 +140,19 @@ def one_seed(
     stand = Stand(config, made.open_robot, detector, made.clock, ScriptedPrompter(), made.flash)
     steps = FaceSteps(stand, work, options)
     steps.recall()
+
+    def shown_at_rest() -> None:
+        """Movement is counted from the rest that the camera was shown: skin that was moved since lies elsewhere, by half a millimetre."""
+        steps.neutral()
+        if not work.has(_AT_REST):
+            work.keep(_AT_REST, landmarks_m=made.world.plant.landmarks_m())
+
     with steps.moving():
-        for name, do in (("neutral", steps.neutral), ("camera", steps.camera), ("lags", steps.lags))[
+        for name, do in (("neutral", shown_at_rest), ("camera", steps.camera), ("lags", steps.lags))[
             : 3 if lags else 2
         ]:
             took[name] = timed(do)
             out.print(f"seed {seed}: {name} {took[name]}")
-            if name == "neutral" and not work.has(_AT_REST):
-                # Movement is counted from the rest that the camera was shown: skin that was moved since lies elsewhere, by half a millimetre.
-                work.keep(_AT_REST, landmarks_m=made.world.plant.landmarks_m())
         truth, network = TruthLog(made), Network(detector)
         rest_m = (work.arrays(_AT_REST) or {})["landmarks_m"]
         took["babbling"] = timed(steps.babbling)

@@ -222,13 +222,9 @@ def searched(todo: list[Job], processes: int, console: Console) -> list[dict[str
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """n, mean, median and p95 of the score over all targets, over expressions, over poses the face can reach."""
-    reachable = [r for r in rows if r["name"].startswith("reachable")]
-    kinds = {
-        "all": rows,
-        "expressions": [r for r in rows if r not in reachable],
-        "reachable poses": reachable,
-    }
-    scores = {kind: np.array([r["score"] for r in chosen]) for kind, chosen in kinds.items()}
+    score = np.array([r["score"] for r in rows])
+    reachable = np.array([r["name"].startswith("reachable") for r in rows])
+    scores = {"all": score, "expressions": score[~reachable], "reachable poses": score[reachable]}
     return {
         kind: {
             "n": len(s),

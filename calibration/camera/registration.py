@@ -63,7 +63,7 @@ class Step:
     bending: float
     iterations: int
     carried: float
-    held: "Held"
+    held: Held
 
 
 _RIM_SHARE: Final = 0.2
@@ -179,11 +179,10 @@ class _Level:
 def _held(rest_px: Array, held: Held) -> Array:
     """[936, 936] energy of the upper lip's movements."""
     rings = lip_rings()[0]
-    beside = {*rings[:, [0, -1]].ravel().tolist(), *rings[2:, [1, -2]].ravel().tolist()}
-    between = sorted({*rings.ravel().tolist()} - beside)
-    return held_along_mouth(rest_px, between, held.between) + held_along_mouth(
-        rest_px, sorted(beside), held.beside
-    )
+    beside = np.zeros(rings.shape, dtype=np.bool_)
+    beside[:, [0, -1]] = beside[2:, [1, -2]] = True
+    between = held_along_mouth(rest_px, rings[~beside], held.between)
+    return between + held_along_mouth(rest_px, rings[beside], held.beside)
 
 
 def _outside_of_lips() -> Index:

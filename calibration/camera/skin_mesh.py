@@ -3,7 +3,6 @@
 Eyes and mouth are holes, so that upper and lower lip, upper and lower lid move apart freely.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -127,10 +126,10 @@ def _axes(ends_px: Array) -> Array:
     return np.asarray(np.array([along, [-along[1], along[0]]]) / np.linalg.norm(along))
 
 
-def held_along_mouth(points_px: Array, which: Sequence[int], much: tuple[float, float]) -> Array:
+def held_along_mouth(points_px: Array, which: Index, much: tuple[float, float]) -> Array:
     """[936, 936] energy of these landmarks' movements: `much` along the mouth and across it."""
     axes = mouth_axes(points_px)
-    return _of_landmarks(np.array(which), np.tile(axes.T @ np.diag(much) @ axes, (len(which), 1, 1)))
+    return _of_landmarks(which, axes.T @ np.diag(much) @ axes)
 
 
 def _squares(vectors: Array) -> Array:
@@ -139,7 +138,7 @@ def _squares(vectors: Array) -> Array:
 
 
 def _of_landmarks(which: Index, energies: Array) -> Array:
-    """[936, 936] energies [K, 2, 2] of landmarks' own movements."""
+    """[936, 936] energies [K, 2, 2], or one [2, 2] for all, of landmarks' own movements."""
     out = np.zeros((N_VERTICES, 2, N_VERTICES, 2))
     out[which, :, which] = energies
     return out.reshape(2 * N_VERTICES, 2 * N_VERTICES)
